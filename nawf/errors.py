@@ -1,0 +1,64 @@
+"""The errors that nawf raises on purpose: what failed, where, and what to do next.
+
+An error of this family reaches the user as one line and an exit code, without a traceback. Anything else
+that escapes is a defect of nawf.
+"""
+
+from __future__ import annotations
+
+
+class NawfError(Exception):
+    """Base of all expected failures.
+
+    Parameters
+    ----------
+    what : str
+        What is wrong, in plain words.
+    where : str, optional
+        The file, phase or setting it is about; printed first.
+    hint : str, optional
+        What the user can do about it; printed last.
+    """
+
+    exit_code = 2
+
+    def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
+        self.what = what
+        self.where = where
+        self.hint = hint
+        super().__init__(what, where, hint)
+
+    def __str__(self) -> str:
+        head = f"{self.where}: " if self.where else ""
+        tail = f" ({self.hint})" if self.hint else ""
+        return " ".join(f"{head}{self.what}{tail}".split())
+
+
+class InputError(NawfError):
+    """A file, option or name given by the user cannot be used."""
+
+
+class StructureError(InputError):
+    """A crystal structure or its card is unusable."""
+
+
+class CampaignError(InputError):
+    """A campaign file is unusable."""
+
+
+class EngineError(InputError):
+    """An engine is unknown, not installed or wrongly set."""
+
+
+class StoreFileError(NawfError):
+    """A store cannot be opened, read or written."""
+
+
+class ReportError(NawfError):
+    """A report cannot be made from the results that are there."""
+
+
+class CalculationError(NawfError):
+    """A calculation ended without a usable result."""
+
+    exit_code = 1
