@@ -1,0 +1,156 @@
+"""What every engine offers, and how engines that run inside the Python process become jobs.
+
+Flows are written against :class:`Engine` only: each method returns a jobflow job (or flow) whose output is one
+of the records in :mod:`nawf.results.outputs`. An engine that calls a program, such as VASP, returns a flow that
+ends in such a record.
+"""
+
+from __future__ import annotations
+
+import platform
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Protocol, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from nawf.results.crystal import Crystal
+from nawf.results.fingerprint import Fingerprint
+from nawf.results.methods import PhononMethod, RelaxMethod, method_record
+from nawf.results.outputs import (
+    Calculation,
+    DisplacedCells,
+    ForcesOutput,
+    RelaxOutput,
+    RunRecord,
+    StaticResult,
+)
+
+
+class EngineSpec(BaseModel):
+    """Name, protocol and run-time options of an engine; travels inside jobs.
+
+    Options change where and how fast a calculation runs, never its result.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    protocol: str
+    device: str = "cpu"
+    threads: int = Field(default=0, ge=0, description="0 leaves it to the library")
+    batch_size: int = Field(default=4, ge=1)
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """The protocol that flows are written against."""
+
+    spec: EngineSpec
+
+    def calculation(self) -> Calculation:
+        """Settings that make up the energy scale, as intended before a run."""
+        ...
+
+    def relax_method(self) -> RelaxMethod:
+        """Relaxation settings of the protocol."""
+        ...
+
+    def phonon_method(self) -> PhononMethod:
+        """Phonon settings of the protocol."""
+        ...
+
+    def relax_job(self, crystal: Any, method: RelaxMethod, label: Label) -> Any:
+        """Job with a :class:`RelaxOutput`."""
+        ...
+
+    def static_job(self, crystal: Any, method: RelaxMethod, label: Label) -> Any:
+        """Job with a :class:`StaticResult`."""
+        ...
+
+    def forces_job(self, cells: Any, label: Label) -> Any:
+        """Job with a :class:`ForcesOutput`."""
+        ...
+
+    def seconds(self, step: str, n_atoms: int, n_cells: int = 1) -> float:
+        """Rough core-seconds of a step, for plans."""
+        ...
+
+
+class Label(BaseModel):
+    """Which phase and campaign a job belongs to."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    phase: str
+    campaign: str = ""
+
+
+class InProcessEngine(ABC):
+    """Base of engines that calculate inside the Python process: the jobs are made here, once."""
+
+    def __init__(self, spec: EngineSpec) -> None:
+        self.spec = spec
+
+    @abstractmethod
+    def calculation(self) -> Calculation:
+        """Settings that make up the energy scale."""
+
+    @abstractmethod
+    def relax(self, crystal: Crystal, method: RelaxMethod) -> RelaxOutput:
+        """Relax cell and ions with the space group kept."""
+
+    @abstractmethod
+    def static(self, crystal: Crystal, method: RelaxMethod) -> StaticResult:
+        """Energy, forces and stress of a crystal."""
+
+    @abstractmethod
+    def forces(self, cells: DisplacedCells) -> ForcesOutput:
+        """Forces of all displaced cells."""
+
+    def relax_job(self, crystal: Any, method: RelaxMethod, label: Label) -> Any:
+        from nawf.engines.in_process import run_relax
+
+        return run_relax(self.spec, crystal, method, label)
+
+    def static_job(self, crystal: Any, method: RelaxMethod, label: Label) -> Any:
+        from nawf.engines.in_process import run_static
+
+        return run_static(self.spec, crystal, method, label)
+
+    def forces_job(self, cells: Any, label: Label) -> Any:
+        from nawf.engines.in_process import run_forces
+
+        return run_forces(self.spec, cells, label)
+
+
+def run_record(started_at: datetime, packages: Sequence[str] = ()) -> RunRecord:
+    """Record of a step that started at ``started_at`` and ends now."""
+    versions = {"nawf": _version("nawf"), "python": platform.python_version()}
+    versions.update({name: _version(name) for name in packages})
+    return RunRecord(
+        host=socket.gethostname(),
+        started_at=started_at,
+        finished_at=datetime.now(UTC),
+        versions=versions,
+    )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def intended_fingerprint(
+    engine: Engine, prop: str, relax_method: RelaxMethod, phonon_method: PhononMethod
+) -> Fingerprint:
+    """Fingerprint that a result will have unless something changes the settings in flight."""
+    return Fingerprint(
+        calculation=engine.calculation(),
+        method=method_record(prop, relax_method, phonon_method if prop == "phonon" else None),
+    )

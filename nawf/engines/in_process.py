@@ -1,0 +1,43 @@
+"""Jobs of the engines that calculate inside the Python process.
+
+The engine is rebuilt from its specification wherever the job runs; one process builds it once.
+"""
+
+from __future__ import annotations
+
+from jobflow import job
+
+from nawf.engines.base import EngineSpec, InProcessEngine, Label
+from nawf.engines.registry import build_engine
+from nawf.progress import step_of
+from nawf.results.crystal import Crystal
+from nawf.results.methods import RelaxMethod
+from nawf.results.outputs import DisplacedCells, ForcesOutput, RelaxOutput, StaticResult
+
+
+def _engine(spec: EngineSpec) -> InProcessEngine:
+    engine = build_engine(spec)
+    if not isinstance(engine, InProcessEngine):
+        raise TypeError(f"{spec.name} does not calculate inside the Python process")
+    return engine
+
+
+@job(output_schema=RelaxOutput)
+def run_relax(spec: EngineSpec, crystal: Crystal, method: RelaxMethod, label: Label) -> RelaxOutput:
+    """Relax cell and ions."""
+    with step_of(label.phase, "relax"):
+        return _engine(spec).relax(crystal, method)
+
+
+@job(output_schema=StaticResult)
+def run_static(spec: EngineSpec, crystal: Crystal, method: RelaxMethod, label: Label) -> StaticResult:
+    """Energy, forces and stress."""
+    with step_of(label.phase, "static"):
+        return _engine(spec).static(crystal, method)
+
+
+@job(output_schema=ForcesOutput, data=["forces_ev_per_a"])
+def run_forces(spec: EngineSpec, cells: DisplacedCells, label: Label) -> ForcesOutput:
+    """Forces of all displaced cells in one job."""
+    with step_of(label.phase, "phonon"):
+        return _engine(spec).forces(cells)

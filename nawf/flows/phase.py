@@ -1,0 +1,66 @@
+"""The flow of one phase: relax, then static and phonon on the relaxed cell, with any engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jobflow import Flow
+
+from nawf.engines.base import Engine, Label, intended_fingerprint
+from nawf.flows.steps import analyse_phonons, displace, symmetrise_relaxed
+from nawf.results.symmetry import primitive_cell
+from nawf.results.tasks import PhaseTask
+
+METADATA_KEY = "nawf"
+
+
+def phase_flow(task: PhaseTask, engine: Engine) -> Flow:
+    """Jobflow flow with the missing steps of a phase, each job stamped with what it is."""
+    label = Label(phase=task.phase, campaign=task.campaign)
+    jobs: list[Any] = []
+    crystal: Any = task.relaxed
+    if "relax" in task.properties:
+        start = primitive_cell(task.start, task.relax_method.symprec_a)
+        relax = engine.relax_job(start, task.relax_method, label)
+        done = symmetrise_relaxed(start, relax.output, task.relax_method, label)
+        jobs += [_stamp(relax, task, engine, "relax"), _stamp(done, task, engine, "relax", final=True)]
+        crystal = done.output.crystal
+    if crystal is None:
+        raise ValueError(f"{task.phase}: no relaxed crystal to start {', '.join(task.properties)} from")
+    if "static" in task.properties:
+        static = engine.static_job(crystal, task.relax_method, label)
+        jobs.append(_stamp(static, task, engine, "static", final=True))
+    if "phonon" in task.properties:
+        jobs += _phonon_jobs(task, engine, crystal, label)
+    return Flow(jobs, name=task.phase)
+
+
+def _phonon_jobs(task: PhaseTask, engine: Engine, crystal: Any, label: Label) -> Sequence[Any]:
+    cells = displace(crystal, task.phonon_method, task.relax_method.symprec_a, label)
+    forces = engine.forces_job(cells.output, label)
+    analysis = analyse_phonons(cells.output, forces.output, task.relax_method, label)
+    return [
+        _stamp(cells, task, engine, "phonon"),
+        _stamp(forces, task, engine, "phonon"),
+        _stamp(analysis, task, engine, "phonon", final=True),
+    ]
+
+
+def _stamp(unit: Any, task: PhaseTask, engine: Engine, prop: str, *, final: bool = False) -> Any:
+    """Name and metadata of a job (or flow): by these, status and queries find it."""
+    intent = intended_fingerprint(engine, prop, task.relax_method, task.phonon_method)
+    metadata: Mapping[str, Any] = {
+        "campaign": task.campaign,
+        "phase": task.phase,
+        "property": prop,
+        "step": unit.name,
+        "final": final,
+        "engine": engine.spec.name,
+        "protocol": engine.spec.protocol,
+        "intent": intent.id,
+        "card": task.card,
+    }
+    unit.update_metadata({METADATA_KEY: dict(metadata)})
+    unit.append_name(f" {task.phase}")
+    return unit

@@ -1,0 +1,151 @@
+"""Harmonic phonons by finite displacements: what to displace, and what the forces mean.
+
+phonopy does the physics (A. Togo, J. Phys. Soc. Jpn. 92, 012001 (2023), 10.7566/JPSJ.92.012001), through its
+Python interface: its documents as YAML take longer to write than the potential needs for all forces.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nawf.errors import CalculationError
+from nawf.results.crystal import Crystal, vector
+from nawf.results.methods import PhononMethod, RelaxMethod
+from nawf.results.outputs import (
+    Calculation,
+    DisplacedCells,
+    Displacement,
+    ForcesOutput,
+    PhononResult,
+    RunRecord,
+)
+from nawf.results.symmetry import supercell_rows
+from nawf.units import KJ_PER_MOL_PER_EV
+
+ACOUSTIC_CUTOFF_THZ = 0.01
+"""Below this a mode is one of the three acoustic ones at Γ, which have no free energy."""
+
+
+def displaced_cells(crystal: Crystal, method: PhononMethod, symprec_a: float) -> DisplacedCells:
+    """Supercell of a symmetrised primitive cell and its symmetry-reduced displacements."""
+    rows = supercell_rows(crystal, method.min_length_a, symprec_a)
+    phonon = _phonopy(crystal, rows.T)
+    phonon.generate_displacements(distance=method.displacement_a)
+    supercell = phonon.supercell
+    return DisplacedCells(
+        unitcell=crystal,
+        supercell_matrix=tuple(_triple(row) for row in rows.T),
+        supercell=Crystal.from_arrays(supercell.cell, supercell.symbols, supercell.scaled_positions),
+        displacements=tuple(
+            Displacement(atom=int(d["number"]), vector_a=vector(d["displacement"]))
+            for d in phonon.dataset["first_atoms"]
+        ),
+        method=method,
+    )
+
+
+def phonon_from_forces(cells: DisplacedCells, forces: np.ndarray) -> Any:
+    """Object of phonopy with symmetrised force constants.
+
+    Parameters
+    ----------
+    cells : DisplacedCells
+    forces : numpy.ndarray, shape (displacements, supercell atoms, 3)
+        eV/Å. The mean force of each cell is taken off: a potential with numerical noise leaves a small one.
+
+    Raises
+    ------
+    CalculationError
+        When the shape does not fit, or a force is not a number.
+    """
+    expected = (len(cells.displacements), len(cells.supercell), 3)
+    if forces.shape != expected:
+        raise CalculationError(f"forces have shape {forces.shape}, expected {expected}")
+    if not np.isfinite(forces).all():
+        raise CalculationError("some forces are not finite numbers")
+    phonon = _phonopy(cells.unitcell, np.array(cells.supercell_matrix))
+    forces = forces - forces.mean(axis=1, keepdims=True)
+    phonon.dataset = {
+        "natom": len(cells.supercell),
+        "first_atoms": [
+            {"number": d.atom, "displacement": np.array(d.vector_a), "forces": f}
+            for d, f in zip(cells.displacements, forces, strict=True)
+        ],
+    }
+    phonon.produce_force_constants(show_drift=False)
+    phonon.symmetrize_force_constants(show_drift=False)
+    return phonon
+
+
+def phonon_result(cells: DisplacedCells, output: ForcesOutput, relax_method: RelaxMethod) -> PhononResult:
+    """Frequencies on the mesh, imaginary modes, and F, S, Cv per atom."""
+    forces = np.array(output.forces_ev_per_a)
+    phonon = phonon_from_forces(cells, forces)
+    return thermal_result(phonon, cells, forces, output.calculation, relax_method, output.run)
+
+
+def thermal_result(
+    phonon: Any,
+    cells: DisplacedCells,
+    forces: np.ndarray,
+    calculation: Calculation,
+    relax_method: RelaxMethod,
+    run: RunRecord,
+) -> PhononResult:
+    """Result of a phonopy object that has its force constants."""
+    method = cells.method
+    phonon.run_mesh(method.mesh_length_a)
+    frequencies, weights = phonon.mesh.frequencies, phonon.mesh.weights
+    imaginary = ((frequencies < -method.imaginary_limit_thz).sum(axis=1) * weights).sum()
+    as_real = _thermal(phonon, method, pretend_real=True)
+    thermal = _thermal(phonon, method)
+    per_atom_ev = 1.0 / KJ_PER_MOL_PER_EV / len(phonon.primitive)
+    return PhononResult(
+        crystal=cells.unitcell,
+        supercell_matrix=cells.supercell_matrix,
+        n_supercell_atoms=len(cells.supercell),
+        n_displacements=len(cells.displacements),
+        mesh=_triple(phonon.mesh_numbers),
+        temperatures_k=_floats(thermal["temperatures"]),
+        free_energy_ev_per_atom=_floats(thermal["free_energy"] * per_atom_ev),
+        entropy_ev_per_k_per_atom=_floats(thermal["entropy"] / 1e3 * per_atom_ev),
+        heat_capacity_ev_per_k_per_atom=_floats(thermal["heat_capacity"] / 1e3 * per_atom_ev),
+        soft_mode_shift_ev_per_atom=_floats((as_real["free_energy"] - thermal["free_energy"]) * per_atom_ev),
+        lowest_frequency_thz=float(frequencies.min()),
+        highest_frequency_thz=float(frequencies.max()),
+        imaginary_fraction=float(imaginary / (weights.sum() * frequencies.shape[1])),
+        net_force_ev_per_a=float(np.linalg.norm(forces.sum(axis=1), axis=1).max()),
+        calculation=calculation,
+        method=method,
+        relax_method=relax_method,
+        run=run,
+    )
+
+
+def _thermal(phonon: Any, method: PhononMethod, *, pretend_real: bool = False) -> Any:
+    """F (kJ/mol), S and Cv (J/K/mol) of the primitive cell on the temperature grid."""
+    phonon.run_thermal_properties(
+        t_min=0.0,
+        t_max=method.max_temperature_k,
+        t_step=method.temperature_step_k,
+        cutoff_frequency=ACOUSTIC_CUTOFF_THZ,
+        pretend_real=pretend_real,
+    )
+    return phonon.get_thermal_properties_dict()
+
+
+def _phonopy(crystal: Crystal, supercell_matrix: Any) -> Any:
+    from phonopy import Phonopy
+
+    return Phonopy(crystal.to_phonopy(), supercell_matrix=supercell_matrix, log_level=0)
+
+
+def _triple(values: Any) -> tuple[int, int, int]:
+    x, y, z = (int(v) for v in values)
+    return x, y, z
+
+
+def _floats(values: Any) -> tuple[float, ...]:
+    return tuple(float(v) for v in values)

@@ -1,0 +1,57 @@
+"""The steps of a property as jobs that need no engine: symmetrising, displacing, analysing."""
+
+from __future__ import annotations
+
+from jobflow import Response, job
+
+from nawf.engines.base import Label
+from nawf.flows.phonon import displaced_cells, phonon_result
+from nawf.progress import step_of
+from nawf.results.crystal import Crystal
+from nawf.results.methods import PhononMethod, RelaxMethod
+from nawf.results.outputs import (
+    DisplacedCells,
+    ForcesOutput,
+    PhononResult,
+    RelaxOutput,
+    RelaxResult,
+)
+from nawf.results.symmetry import space_group, symmetrise
+
+
+@job(output_schema=RelaxResult)
+def symmetrise_relaxed(initial: Crystal, relaxed: RelaxOutput, method: RelaxMethod, label: Label) -> Response:
+    """Symmetrised primitive cell of a relaxed crystal; nothing is run on one that did not converge."""
+    with step_of(label.phase, "symmetrise"):
+        crystal, shift_a = symmetrise(relaxed.crystal, method.symprec_a)
+        result = RelaxResult(
+            initial=initial,
+            crystal=crystal,
+            initial_space_group=space_group(initial, method.symprec_a),
+            space_group=space_group(crystal, method.symprec_a),
+            volume_change=crystal.volume_a3_per_atom / initial.volume_a3_per_atom - 1.0,
+            symmetrisation_shift_a=shift_a,
+            method=method,
+            **{name: getattr(relaxed, name) for name in RelaxOutput.model_fields if name != "crystal"},
+        )
+        return Response(output=result, stop_children=not relaxed.converged)
+
+
+@job(output_schema=DisplacedCells)
+def displace(crystal: Crystal, method: PhononMethod, symprec_a: float, label: Label) -> DisplacedCells:
+    """Supercell and displacements of a symmetrised crystal."""
+    with step_of(label.phase, "displace"):
+        return displaced_cells(crystal, method, symprec_a)
+
+
+@job(output_schema=PhononResult)
+def analyse_phonons(
+    cells: DisplacedCells, forces: ForcesOutput, relax_method: RelaxMethod, label: Label
+) -> PhononResult:
+    """Frequencies on the mesh and free energies."""
+    with step_of(label.phase, "free energy"):
+        return phonon_result(cells, forces, relax_method)
+
+
+FINAL_STEPS = {"symmetrise": "relax", "static": "static", "free energy": "phonon"}
+"""The step that completes each property."""

@@ -1,0 +1,152 @@
+"""What a finished step hands on: the raw outputs that jobs write to the raw store.
+
+They are engine-neutral, carry the settings as the calculation ended (``calculation``), and where and when it
+ran (``run``).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from nawf.results.crystal import Crystal
+from nawf.results.fingerprint import Scalar
+from nawf.results.methods import PhononMethod, RelaxMethod
+
+Matrix = tuple[tuple[float, float, float], ...]
+Calculation = dict[str, Scalar]
+
+
+class Record(BaseModel):
+    """Strict, immutable record."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RunRecord(Record):
+    """Where, when and with what a step ran. Times are UTC."""
+
+    host: str
+    started_at: datetime
+    finished_at: datetime
+    versions: dict[str, str]
+
+    @property
+    def seconds(self) -> float:
+        return (self.finished_at - self.started_at).total_seconds()
+
+
+class RelaxOutput(Record):
+    """An engine's relaxation, before symmetrisation.
+
+    ``max_force_ev_per_a`` and ``max_stress_gpa`` are the largest force on an atom and the largest absolute
+    component of the stress in the last step.
+    """
+
+    crystal: Crystal
+    energy_ev_per_atom: float
+    max_force_ev_per_a: float
+    max_stress_gpa: float
+    n_steps: int
+    converged: bool
+    calculation: Calculation
+    run: RunRecord
+
+
+class SpaceGroup(Record):
+    """International number and symbol, as found by spglib with a stated tolerance."""
+
+    number: int
+    symbol: str
+
+
+class RelaxResult(Record):
+    """A relaxed phase: the crystal it started from, the symmetrised primitive cell it became, and how it ended."""
+
+    initial: Crystal
+    crystal: Crystal
+    initial_space_group: SpaceGroup
+    space_group: SpaceGroup
+    volume_change: float
+    """Relative change of the volume per atom, (relaxed - initial) / initial."""
+    symmetrisation_shift_a: float
+    """Largest move of an atom when the relaxed crystal was symmetrised, Å."""
+    energy_ev_per_atom: float
+    max_force_ev_per_a: float
+    max_stress_gpa: float
+    n_steps: int
+    converged: bool
+    calculation: Calculation
+    method: RelaxMethod
+    run: RunRecord
+
+
+class StaticResult(Record):
+    """Energy, forces and stress of the relaxed crystal.
+
+    ``stress_gpa`` is the Voigt vector xx, yy, zz, yz, xz, xy; positive under tension.
+    """
+
+    crystal: Crystal
+    energy_ev_per_atom: float
+    max_force_ev_per_a: float
+    stress_gpa: tuple[float, float, float, float, float, float]
+    calculation: Calculation
+    method: RelaxMethod
+    run: RunRecord
+
+
+class Displacement(Record):
+    """One atom of the supercell moved by a vector (Å)."""
+
+    atom: int
+    vector_a: tuple[float, float, float]
+
+
+class DisplacedCells(Record):
+    """A supercell and the displacements to calculate, one cell each; phonopy makes the same from ``unitcell``."""
+
+    unitcell: Crystal
+    supercell_matrix: tuple[tuple[int, int, int], ...]
+    supercell: Crystal
+    displacements: tuple[Displacement, ...]
+    method: PhononMethod
+
+
+class ForcesOutput(Record):
+    """Forces of all displaced cells, shape (cells, atoms, 3), eV/Å, in the order of the displacements."""
+
+    forces_ev_per_a: tuple[Matrix, ...]
+    calculation: Calculation
+    run: RunRecord
+
+
+class PhononResult(Record):
+    """Harmonic phonons on a mesh and what follows from them, per atom.
+
+    ``imaginary_fraction`` is the share of mesh modes (weighted) below ``-method.imaginary_limit_thz``; these,
+    and the three acoustic modes at Γ, are not in the free energy. ``soft_mode_shift_ev_per_atom`` is by how much
+    F would change if imaginary modes counted as real ones of the same size: the scale of the error of leaving
+    them out, on the same temperature grid. ``net_force_ev_per_a`` is the largest
+    total force on a displaced cell (zero for an exact translation-invariant engine).
+    """
+
+    crystal: Crystal
+    supercell_matrix: tuple[tuple[int, int, int], ...]
+    n_supercell_atoms: int
+    n_displacements: int
+    mesh: tuple[int, int, int]
+    temperatures_k: tuple[float, ...]
+    free_energy_ev_per_atom: tuple[float, ...]
+    entropy_ev_per_k_per_atom: tuple[float, ...]
+    heat_capacity_ev_per_k_per_atom: tuple[float, ...]
+    soft_mode_shift_ev_per_atom: tuple[float, ...]
+    lowest_frequency_thz: float
+    highest_frequency_thz: float
+    imaginary_fraction: float
+    net_force_ev_per_a: float
+    calculation: Calculation
+    method: PhononMethod
+    relax_method: RelaxMethod
+    run: RunRecord

@@ -1,0 +1,80 @@
+"""Space groups, primitive cells and supercells, by spglib."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import spglib
+
+from nawf.errors import CalculationError
+from nawf.results.crystal import Crystal
+from nawf.results.outputs import SpaceGroup
+
+
+def space_group(crystal: Crystal, symprec_a: float) -> SpaceGroup:
+    """Space group found with a distance tolerance of ``symprec_a`` (Å)."""
+    dataset = spglib.get_symmetry_dataset(crystal.to_spglib(), symprec=symprec_a)
+    if dataset is None:
+        raise CalculationError(f"spglib finds no symmetry at all with symprec {symprec_a} Å")
+    return SpaceGroup(number=int(dataset.number), symbol=str(dataset.international))
+
+
+def primitive_cell(crystal: Crystal, symprec_a: float, *, idealize: bool = True) -> Crystal:
+    """Standard primitive cell; with ``idealize``, atoms and axes are moved to where the space group wants them."""
+    return _standard(crystal, symprec_a, to_primitive=True, idealize=idealize)
+
+
+def conventional_cell(crystal: Crystal, symprec_a: float) -> Crystal:
+    """Standard conventional cell."""
+    return _standard(crystal, symprec_a, to_primitive=False, idealize=True)
+
+
+def _standard(crystal: Crystal, symprec_a: float, *, to_primitive: bool, idealize: bool) -> Crystal:
+    cell = spglib.standardize_cell(
+        crystal.to_spglib(), to_primitive=to_primitive, no_idealize=not idealize, symprec=symprec_a
+    )
+    if cell is None:
+        raise CalculationError(f"spglib cannot standardise the cell with symprec {symprec_a} Å")
+    from ase.data import chemical_symbols
+
+    lattice, positions, numbers = cell
+    return Crystal.from_arrays(lattice, [chemical_symbols[n] for n in numbers], positions)
+
+
+def symmetrise(crystal: Crystal, symprec_a: float) -> tuple[Crystal, float]:
+    """Standard primitive cell with exact symmetry, and the largest move of an atom on the way there (Å)."""
+    ideal = primitive_cell(crystal, symprec_a)
+    rough = primitive_cell(crystal, symprec_a, idealize=False)
+    delta = np.array(ideal.frac_coords) - np.array(rough.frac_coords)
+    delta -= np.round(delta)
+    return ideal, float(np.linalg.norm(delta @ ideal.matrix_a, axis=1).max())
+
+
+def face_heights_a(matrix_a: np.ndarray) -> np.ndarray:
+    """Heights of a cell over its three faces (Å), the distances between its periodic images' planes."""
+    volume = abs(np.linalg.det(matrix_a))
+    return np.array([volume / np.linalg.norm(np.cross(matrix_a[i - 2], matrix_a[i - 1])) for i in range(3)])
+
+
+def supercell_rows(primitive: Crystal, min_length_a: float, symprec_a: float) -> Any:
+    """Smallest supercell of the primitive cell that keeps the lattice symmetry and has the wanted heights.
+
+    Candidates are multiples of the conventional cell, each axis by its own factor, and equal multiples of
+    the primitive cell: both keep the point group, which keeps the number of displacements small.
+
+    Returns
+    -------
+    numpy.ndarray of int, shape (3, 3)
+        Rows are the supercell vectors in units of the primitive ones.
+    """
+    conventional = conventional_cell(primitive, symprec_a)
+    centring = np.rint(conventional.matrix_a @ np.linalg.inv(primitive.matrix_a)).astype(int)
+    per_axis = _factors(face_heights_a(conventional.matrix_a), min_length_a)
+    equal = _factors(face_heights_a(primitive.matrix_a), min_length_a).max()
+    candidates = [np.diag(per_axis) @ centring, np.eye(3, dtype=int) * equal]
+    return min(candidates, key=lambda rows: round(abs(np.linalg.det(rows))))
+
+
+def _factors(heights_a: np.ndarray, min_length_a: float) -> np.ndarray:
+    return np.maximum(1, np.ceil(min_length_a / heights_a - 1e-6)).astype(int)
