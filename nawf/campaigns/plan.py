@@ -1,0 +1,207 @@
+"""What of a campaign is done, what is missing, and what it will cost."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+import spglib
+
+from nawf.campaigns.schema import Campaign
+from nawf.engines.base import Engine, intended_fingerprint
+from nawf.errors import CampaignError
+from nawf.phases.library import Library, Phase
+from nawf.results.crystal import Crystal
+from nawf.results.documents import ResultDocument
+from nawf.results.methods import PhononMethod, RelaxMethod
+from nawf.results.outputs import RelaxResult
+from nawf.results.symmetry import primitive_cell, supercell_rows
+from nawf.results.tasks import PROPERTIES, PhaseTask
+from nawf.store.query import load_results
+
+if TYPE_CHECKING:
+    from maggma.core import Store
+
+
+class StepState(StrEnum):
+    """Where a step stands before a run."""
+
+    DONE = "done"
+    MISSING = "missing"
+    BLOCKED = "blocked"
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """One property of one phase: its state, its verdict if done, why it is blocked, and its cost if missing."""
+
+    phase: str
+    property: str
+    state: StepState
+    verdict: str = ""
+    reason: str = ""
+    core_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps of all phases, and what a runner needs to do the missing ones."""
+
+    campaign: Campaign
+    engine: Engine
+    steps: tuple[PlannedStep, ...]
+    tasks: tuple[PhaseTask, ...]
+
+    @property
+    def missing(self) -> tuple[PlannedStep, ...]:
+        return tuple(s for s in self.steps if s.state is StepState.MISSING)
+
+    @property
+    def core_seconds(self) -> float:
+        """Estimate for everything that is missing."""
+        return sum(s.core_seconds for s in self.missing)
+
+
+def campaign_phases(campaign: Campaign, library: Library) -> tuple[Phase, ...]:
+    """Phases of a campaign.
+
+    Raises
+    ------
+    CampaignError
+        When a phase, system, tag or reference is unknown, or nothing is left.
+    """
+    chosen = campaign.phases
+    found = library.select(
+        ids=chosen.ids,
+        systems=chosen.systems,
+        tags=chosen.tags,
+        exclude_ids=chosen.exclude_ids,
+        exclude_tags=chosen.exclude_tags,
+        exclude_origins=chosen.exclude_origins,
+    )
+    if not found:
+        raise CampaignError("no phase is left of the selection", where=campaign.name)
+    ids = {p.id for p in found}
+    for element, phase_id in campaign.references.items():
+        if library.get(phase_id).elements != {element}:
+            raise CampaignError(f"reference {phase_id} is not a phase of {element}", where=campaign.name)
+        if phase_id not in ids:
+            raise CampaignError(f"reference {phase_id} is not among its phases", where=campaign.name)
+    return found
+
+
+def with_prerequisites(properties: Collection[str]) -> tuple[str, ...]:
+    """Properties and those they build on, in order: everything needs a relaxed cell."""
+    wanted = set(properties) | {"relax"}
+    return tuple(p for p in PROPERTIES if p in wanted)
+
+
+def make_plan(
+    campaign: Campaign,
+    phases: Sequence[Phase],
+    engine: Engine,
+    results: Store | None,
+    *,
+    properties: Collection[str] | None = None,
+) -> Plan:
+    """Compare what a campaign wants with what the phase store holds.
+
+    A step is done when the store has a result of the intended settings that started from the library's
+    present structure; whether it passed its checks is a matter for reports, not a reason to repeat it.
+    """
+    wanted = with_prerequisites(properties or campaign.properties)
+    relax_method = campaign.relax_method(engine.relax_method())
+    phonon_method = campaign.phonon_method(engine.phonon_method())
+    done: dict[tuple[str, str], ResultDocument] = {}
+    if results is not None:
+        intents = {p: intended_fingerprint(engine, p, relax_method, phonon_method).id for p in wanted}
+        hashes = {p.id: p.card_hash for p in phases}
+        for document in load_results(results, phases=set(hashes), properties=wanted):
+            if (
+                document.provenance.intent == intents[document.property]
+                and document.card.card_hash == hashes[document.phase]
+            ):
+                done[document.phase, document.property] = document
+    steps: list[PlannedStep] = []
+    tasks: list[PhaseTask] = []
+    for phase in phases:
+        own = {p: d for (name, p), d in done.items() if name == phase.id}
+        planned, task = _plan_phase(phase, campaign, engine, wanted, own, relax_method, phonon_method)
+        steps += planned
+        if task is not None:
+            tasks.append(task)
+    return Plan(campaign, engine, tuple(steps), tuple(tasks))
+
+
+def _plan_phase(
+    phase: Phase,
+    campaign: Campaign,
+    engine: Engine,
+    wanted: Sequence[str],
+    done: dict[str, ResultDocument],
+    relax_method: RelaxMethod,
+    phonon_method: PhononMethod,
+) -> tuple[list[PlannedStep], PhaseTask | None]:
+    relax = done.get("relax")
+    blocked = relax is not None and relax.verdict.failed
+    missing = [p for p in wanted if p not in done]
+    start = Crystal.from_structure(phase.structure()) if missing and not blocked else None
+    costs = _costs(start, engine, missing, relax_method, phonon_method) if start is not None else {}
+    steps = []
+    for prop in wanted:
+        if prop in done:
+            steps.append(PlannedStep(phase.id, prop, StepState.DONE, verdict=done[prop].verdict.level))
+        elif blocked:
+            assert relax is not None
+            reason = "relax failed its checks: " + "; ".join(relax.verdict.messages())
+            steps.append(PlannedStep(phase.id, prop, StepState.BLOCKED, reason=reason))
+        else:
+            steps.append(PlannedStep(phase.id, prop, StepState.MISSING, core_seconds=costs[prop]))
+    if start is None:
+        return steps, None
+    relaxed = relax.record() if relax is not None else None
+    return steps, PhaseTask(
+        phase=phase.id,
+        campaign=campaign.name,
+        properties=tuple(missing),
+        start=start,
+        relaxed=relaxed.crystal if isinstance(relaxed, RelaxResult) else None,
+        relax_method=relax_method,
+        phonon_method=phonon_method,
+        card={
+            "name": phase.card.name,
+            "formula": phase.card.formula,
+            "origin": phase.card.origin.value,
+            "tags": list(phase.card.tags),
+            "reference": phase.card.reference,
+            "card_hash": phase.card_hash,
+        },
+    )
+
+
+def _costs(
+    start: Crystal,
+    engine: Engine,
+    missing: Sequence[str],
+    relax_method: RelaxMethod,
+    phonon_method: PhononMethod,
+) -> dict[str, float]:
+    """Core-seconds of the missing steps, from the library's structure."""
+    primitive = primitive_cell(start, relax_method.symprec_a)
+    costs = {p: engine.seconds(p, len(primitive)) for p in missing if p != "phonon"}
+    if "phonon" in missing:
+        rows = supercell_rows(primitive, phonon_method.min_length_a, relax_method.symprec_a)
+        n_atoms = len(primitive) * round(abs(np.linalg.det(rows)))
+        costs["phonon"] = engine.seconds("phonon", n_atoms, _displacement_count(primitive))
+    return costs
+
+
+def _displacement_count(primitive: Crystal) -> int:
+    """About how many displacements symmetry leaves: six for each distinct atom over its site's symmetry."""
+    dataset = spglib.get_symmetry_dataset(primitive.to_spglib())
+    _, multiplicities = np.unique(dataset.equivalent_atoms, return_counts=True)
+    operations = len(dataset.rotations)
+    return int(sum(np.ceil(6 * m / operations) for m in multiplicities))

@@ -1,0 +1,158 @@
+"""Campaign files: which phases, which properties, by which engine, and how to report them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from nawf.errors import CampaignError
+from nawf.results.methods import PhononMethod, RelaxMethod
+from nawf.shipped import shipped_folder
+from nawf.strict_yaml import read_yaml_model
+
+_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+Property = Literal["relax", "static", "phonon"]
+_TemperatureK = Annotated[float, Field(ge=0, le=5000, allow_inf_nan=False)]
+
+
+class PhaseSelection(BaseModel):
+    """Phases to take (united), and phases to leave out of these."""
+
+    model_config = _STRICT
+
+    ids: tuple[str, ...] = ()
+    systems: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    exclude_ids: tuple[str, ...] = ()
+    exclude_tags: tuple[str, ...] = ()
+    exclude_origins: tuple[Literal["experimental", "dft", "prototype"], ...] = ()
+
+    @model_validator(mode="after")
+    def _takes_something(self) -> PhaseSelection:
+        if not (self.ids or self.systems or self.tags):
+            raise ValueError("names no phases: give ids, systems or tags")
+        return self
+
+
+class VoltageTask(BaseModel):
+    """A voltage profile to report: what takes up which ion, and what a slow kinetics may skip."""
+
+    model_config = _STRICT
+
+    host: str
+    ion: str = "Na"
+    skip: tuple[str, ...] = ()
+    skip_shallower_than_mev: float | None = Field(default=None, ge=0)
+
+
+class RelaxChanges(BaseModel):
+    """Departures from the protocol's relaxation settings."""
+
+    model_config = _STRICT
+
+    force_ev_per_a: float | None = None
+    stress_gpa: float | None = None
+    max_steps: int | None = None
+    symprec_a: float | None = None
+
+
+class PhononChanges(BaseModel):
+    """Departures from the protocol's phonon settings."""
+
+    model_config = _STRICT
+
+    min_length_a: float | None = None
+    displacement_a: float | None = None
+    mesh_length_a: float | None = None
+    imaginary_limit_thz: float | None = None
+    max_temperature_k: float | None = None
+    temperature_step_k: float | None = None
+
+
+class Campaign(BaseModel):
+    """A campaign.
+
+    Attributes
+    ----------
+    name, title : str
+        Name (that of the file) and a line about it.
+    reference : str or None
+        DOI of the work that it repeats.
+    phases : PhaseSelection
+    properties : tuple of str
+        What to calculate; a property brings along those that it builds on.
+    engine, protocol : str
+        ``protocol`` defaults to the engine's first.
+    temperatures_k : tuple of float
+        Temperatures of the reports, besides the static column.
+    references : dict of element to phase
+        Element references by name; the lowest polymorph at each temperature where none is named.
+    soft_phases : {"leave-out", "include"}
+        What finite-temperature reports do with phases that have imaginary modes. They are marked either way.
+    voltage : tuple of VoltageTask
+        Profiles to report.
+    """
+
+    model_config = _STRICT
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    title: str = Field(min_length=1)
+    reference: str | None = None
+    phases: PhaseSelection
+    properties: tuple[Property, ...] = Field(min_length=1)
+    engine: str = "chgnet-r2scan"
+    protocol: str | None = None
+    temperatures_k: tuple[_TemperatureK, ...] = (0.0, 300.0, 400.0)
+    references: dict[str, str] = {}
+    soft_phases: Literal["leave-out", "include"] = "leave-out"
+    voltage: tuple[VoltageTask, ...] = ()
+    relax: RelaxChanges = RelaxChanges()
+    phonon: PhononChanges = PhononChanges()
+
+    def relax_method(self, base: RelaxMethod) -> RelaxMethod:
+        """The protocol's relaxation settings with the campaign's changes."""
+        return RelaxMethod.model_validate(base.model_dump() | self.relax.model_dump(exclude_none=True))
+
+    def phonon_method(self, base: PhononMethod) -> PhononMethod:
+        """The protocol's phonon settings with the campaign's changes."""
+        return PhononMethod.model_validate(base.model_dump() | self.phonon.model_dump(exclude_none=True))
+
+
+def shipped_campaigns() -> dict[str, Path]:
+    """Files of the shipped campaigns by name."""
+    return {path.stem: path for path in sorted(shipped_folder("workflows").glob("*.yaml"))}
+
+
+def load_campaign(name_or_path: str | Path) -> Campaign:
+    """Campaign of a file, or the shipped one of a name.
+
+    Raises
+    ------
+    CampaignError
+        When there is no such file, or it has an unknown key or a wrong value.
+    """
+    path = Path(name_or_path)
+    if not path.is_file():
+        shipped = shipped_campaigns()
+        name = str(name_or_path)
+        if name not in shipped:
+            raise CampaignError(
+                "there is no such campaign file", where=name, hint="shipped campaigns: " + ", ".join(shipped)
+            )
+        path = shipped[name]
+    campaign = read_yaml_model(path, Campaign, error=CampaignError)
+    _check_methods(campaign, path)
+    return campaign
+
+
+def _check_methods(campaign: Campaign, path: Path) -> None:
+    """Changed settings must be within the limits of the methods themselves."""
+    try:
+        campaign.relax_method(RelaxMethod())
+        campaign.phonon_method(PhononMethod())
+    except ValueError as error:
+        first = str(error).splitlines()[1:3]
+        raise CampaignError(": ".join(s.strip() for s in first), where=str(path)) from None

@@ -1,0 +1,98 @@
+"""Settings of a user or a project: ``nawf.yaml`` in the current folder, ``NAWF_*`` variables, command-line flags.
+
+Later ones win. Unknown keys are errors, so that a misspelt setting is never silently without effect.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nawf.errors import InputError
+from nawf.strict_yaml import describe_validation_error, read_yaml_mapping
+
+SETTINGS_FILE = "nawf.yaml"
+PREFIX = "NAWF_"
+_LIST_SEPARATOR = os.pathsep
+
+
+class Settings(BaseModel):
+    """All settings, with their defaults.
+
+    Attributes
+    ----------
+    store : str
+        File of the embedded store.
+    structures : tuple of str
+        Folders with the user's own phases, besides the shipped ones.
+    device : str
+        Device of a potential: ``cpu`` or ``cuda``.
+    workers, threads : int
+        Phases calculated at a time and threads for each; 0 chooses by the number of cores.
+    batch_size : int
+        Displaced cells evaluated at a time by an engine that can.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    store: str = Field(default="nawf.db", min_length=1)
+    structures: tuple[str, ...] = ()
+    device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:[0-9]+)?)$")
+    workers: int = Field(default=0, ge=0, le=256)
+    threads: int = Field(default=0, ge=0, le=256)
+    batch_size: int = Field(default=4, ge=1, le=1024)
+
+
+def load_settings(
+    flags: Mapping[str, Any] | None = None,
+    *,
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Settings:
+    """Settings from the file, the environment and the command line, in rising order.
+
+    Parameters
+    ----------
+    flags : mapping, optional
+        Values given on the command line; None values were not given.
+    folder : Path, optional
+        Where ``nawf.yaml`` is looked for; the current folder by default.
+    environment : mapping, optional
+        ``os.environ`` by default.
+
+    Raises
+    ------
+    InputError
+        For an unknown key or a wrong value, naming where it came from.
+    """
+    path = (folder or Path.cwd()) / SETTINGS_FILE
+    values: dict[str, Any] = {}
+    if path.is_file():
+        values = read_yaml_mapping(path)
+        _validated(values, str(path))
+    given = _from_environment(os.environ if environment is None else environment)
+    _validated(given, "environment")
+    values |= given
+    values |= {k: v for k, v in (flags or {}).items() if v is not None}
+    return _validated(values, "command line")
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, text in environment.items():
+        if name.startswith(PREFIX) and not name.startswith(PREFIX + "TEST_"):
+            key = name.removeprefix(PREFIX).lower()
+            is_list = key == "structures"
+            values[key] = tuple(text.split(_LIST_SEPARATOR)) if is_list else text
+    return values
+
+
+def _validated(values: Mapping[str, Any], where: str) -> Settings:
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise InputError(f"settings: {describe_validation_error(error)}", where=where) from None
