@@ -13,20 +13,22 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """States of a step, in the order they occur."""
+    """What can happen to a step, in order. Only what is saved survives a loss of power."""
 
     STARTED = "started"
     ADVANCED = "advanced"
     FINISHED = "finished"
     FAILED = "failed"
+    SAVED = "saved"
 
 
 @dataclass(frozen=True)
 class Event:
     """Something happened to a step of a phase.
 
-    ``done`` and ``total`` count whatever the step counts (ionic steps, displaced cells); total is 0 when the
-    end is not known beforehand. ``message`` says why a step failed.
+    With ``SAVED``, ``step`` is the property whose result is in the raw store. ``done`` and ``total`` count
+    whatever the step counts (ionic steps, displaced cells); total is 0 when the end is not known beforehand.
+    ``message`` says why a step failed.
     """
 
     phase: str

@@ -51,7 +51,3 @@ def analyse_phonons(
     """Frequencies on the mesh and free energies."""
     with step_of(label.phase, "free energy"):
         return phonon_result(cells, forces, relax_method)
-
-
-FINAL_STEPS = {"symmetrise": "relax", "static": "static", "free energy": "phonon"}
-"""The step that completes each property."""

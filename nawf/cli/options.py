@@ -1,0 +1,43 @@
+"""Options that several commands share, declared once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nawf.reports.tables import Format
+
+CampaignArgument = Annotated[
+    str, typer.Argument(metavar="CAMPAIGN", help="Campaign file, or the name of a shipped one such as ji2024.")
+]
+OptionalCampaignArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="[CAMPAIGN]", help="Report on this campaign; without it, on everything in the store."),
+]
+StoreOption = Annotated[
+    str | None, typer.Option("--store", metavar="FILE", help="The store; nawf.db unless set otherwise.")
+]
+StructuresOption = Annotated[
+    list[Path] | None,
+    typer.Option("--structures", metavar="DIR", help="Folder with phases of your own; may be repeated."),
+]
+FormatOption = Annotated[Format, typer.Option("--format", help="How to print.")]
+OutOption = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write to a file instead.")]
+EngineOption = Annotated[
+    str | None, typer.Option("--engine", help="Engine, instead of the campaign's (such as chgnet-r2scan).")
+]
+ProtocolOption = Annotated[str | None, typer.Option("--protocol", help="Protocol of the engine.")]
+PhasesOption = Annotated[
+    str | None, typer.Option("--phases", metavar="ID,ID...", help="Only these phases of the campaign.")
+]
+PropertiesOption = Annotated[
+    str | None,
+    typer.Option("--properties", metavar="NAME,NAME...", help="Only these properties: relax, static, phonon."),
+]
+
+
+def comma_separated(text: str | None) -> tuple[str, ...]:
+    """Names of an option such as ``a,b``; white space and empty ones are dropped."""
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())

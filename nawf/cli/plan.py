@@ -1,0 +1,105 @@
+"""``nawf plan`` and ``nawf campaigns``: what there is to do, and what it costs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nawf.cli.context import set_up, settings_for
+from nawf.cli.options import (
+    CampaignArgument,
+    EngineOption,
+    FormatOption,
+    OutOption,
+    PhasesOption,
+    PropertiesOption,
+    ProtocolOption,
+    StoreOption,
+    StructuresOption,
+    comma_separated,
+)
+from nawf.cli.output import duration, emit_tables
+from nawf.reports.tables import Column, Format, Table
+
+if TYPE_CHECKING:
+    from nawf.campaigns.plan import Plan
+
+
+def plan(
+    campaign: CampaignArgument,
+    store: StoreOption = None,
+    engine: EngineOption = None,
+    protocol: ProtocolOption = None,
+    phases: PhasesOption = None,
+    properties: PropertiesOption = None,
+    structures: StructuresOption = None,
+    fmt: FormatOption = Format.TABLE,
+    out: OutOption = None,
+) -> None:
+    """Say what of a campaign is done, what is missing, and what it will cost. Nothing is calculated."""
+    from nawf.campaigns.plan import make_plan
+    from nawf.store.stores import open_stores
+
+    setup = set_up(
+        campaign,
+        settings_for(store, structures),
+        engine=engine,
+        protocol=protocol,
+        phases=comma_separated(phases),
+        properties=comma_separated(properties),
+    )
+    arguments = (setup.campaign, setup.phases, setup.engine)
+    if Path(setup.settings.store).exists():
+        with open_stores(setup.settings.store, read_only=True) as stores:
+            made = make_plan(*arguments, stores.results, properties=setup.properties)
+    else:
+        made = make_plan(*arguments, None, properties=setup.properties)
+    emit_tables([plan_table(made)], fmt, out)
+
+
+def plan_table(made: Plan) -> Table:
+    """One row for each phase, one column for each property."""
+    properties = list(dict.fromkeys(step.property for step in made.steps))
+    rows = []
+    for phase in dict.fromkeys(step.phase for step in made.steps):
+        steps = [s for s in made.steps if s.phase == phase]
+        row: dict[str, object] = {"phase": phase, "core_seconds": sum(s.core_seconds for s in steps) or None}
+        for step in steps:
+            row[step.property] = f"done ({step.verdict})" if step.verdict else str(step.state)
+        row["note"] = next((s.reason for s in steps if s.reason), "")
+        rows.append(row)
+    counts = Counter(str(step.state) for step in made.steps)
+    spec = made.engine.spec
+    notes = [
+        ", ".join(f"{counts[state]} {state}" for state in ("done", "missing", "blocked") if counts[state])
+        + f"; about {duration(made.core_seconds)} on one core to do what is missing",
+        f"Engine {spec.name}, protocol {spec.protocol}. Run it: nawf run {made.campaign.name}",
+    ]
+    columns = [
+        Column("phase", "phase"),
+        *(Column(p, p) for p in properties),
+        Column("core_seconds", "core-s", ".0f"),
+        Column("note", "note"),
+    ]
+    return Table(f"Plan of {made.campaign.name}: {made.campaign.title}", columns, rows, notes)
+
+
+def campaigns(fmt: FormatOption = Format.TABLE, out: OutOption = None) -> None:
+    """List the campaigns that come with nawf."""
+    from nawf.campaigns.schema import load_campaign, shipped_campaigns
+
+    loaded = [(load_campaign(path), path) for path in shipped_campaigns().values()]
+    rows = [
+        {
+            "name": c.name,
+            "title": c.title,
+            "properties": ", ".join(c.properties),
+            "engine": c.engine,
+            "file": str(path),
+        }
+        for c, path in loaded
+    ]
+    columns = [Column(k, k) for k in ("name", "title", "properties", "engine", "file")]
+    notes = ["To change one, copy its file: nawf run my-campaign.yaml"]
+    emit_tables([Table("Campaigns", columns, rows, notes)], fmt, out)

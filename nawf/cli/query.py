@@ -1,0 +1,143 @@
+"""``nawf query``: what the store holds."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nawf.cli.context import settings_for
+from nawf.cli.options import FormatOption, OutOption, StoreOption, comma_separated
+from nawf.cli.output import emit, emit_tables
+from nawf.errors import InputError
+from nawf.reports.tables import Column, Format, Table
+
+if TYPE_CHECKING:
+    from nawf.results.documents import ResultDocument
+
+query_app = typer.Typer(help="Look up results by phase, property, chemical system, engine or verdict.")
+
+_COLUMNS = (
+    Column("result_id", "result"),
+    Column("formula", "formula"),
+    Column("value", "value"),
+    Column("verdict", "verdict"),
+    Column("engine", "engine"),
+    Column("finished_at", "finished (UTC)"),
+    Column("reasons", "reasons"),
+)
+
+
+@query_app.callback(invoke_without_command=True)
+def query(
+    context: typer.Context,
+    phase: Annotated[str | None, typer.Option("--phase", metavar="ID,ID...", help="Phases.")] = None,
+    prop: Annotated[
+        str | None, typer.Option("--property", help="relax, static or phonon; several by commas.")
+    ] = None,
+    system: Annotated[str | None, typer.Option("--system", help="Chemical system such as Na-S.")] = None,
+    engine: Annotated[str | None, typer.Option("--engine", help="Engine.")] = None,
+    fingerprint: Annotated[str | None, typer.Option("--fingerprint", help="Start of a fingerprint.")] = None,
+    verdict: Annotated[str | None, typer.Option("--verdict", help="pass, warn or fail.")] = None,
+    store: StoreOption = None,
+    fmt: FormatOption = Format.TABLE,
+    out: OutOption = None,
+) -> None:
+    """List results; all filters that are given must hold."""
+    if context.invoked_subcommand is not None:
+        return
+    from nawf.phases.formula import parse_system
+    from nawf.results.tasks import PROPERTIES
+
+    properties = comma_separated(prop)
+    for name in properties:
+        if name not in PROPERTIES:
+            raise InputError(f"unknown property {name!r}", hint="choose from " + ", ".join(PROPERTIES))
+    if verdict not in (None, "pass", "warn", "fail"):
+        raise InputError(f"unknown verdict {verdict!r}", hint="choose from pass, warn, fail")
+    elements = parse_system(system) if system else None
+    documents = [
+        d
+        for d in _load(store, comma_separated(phase), properties)
+        if (elements is None or set(d.chemical_system.split("-")) <= elements)
+        and (engine is None or d.provenance.engine == engine)
+        and (fingerprint is None or d.fingerprint_id.startswith(fingerprint))
+        and (verdict is None or d.verdict.level == verdict)
+    ]
+    table = Table("Results", _COLUMNS, [_row(d) for d in documents], [f"{len(documents)} results"])
+    emit_tables([table], fmt, out)
+
+
+@query_app.command("show")
+def show(
+    result_id: Annotated[str, typer.Argument(metavar="RESULT", help="Result, as nawf query names it.")],
+    store: StoreOption = None,
+    out: OutOption = None,
+) -> None:
+    """Print one result whole, as JSON: settings, verdict, provenance, numbers."""
+    phase = result_id.split("/")[0]
+    matching = [d for d in _load(store, (phase,), ()) if d.result_id.startswith(result_id)]
+    if len(matching) != 1:
+        what = "no result has this name" if not matching else f"{len(matching)} results begin so"
+        raise InputError(what, where=result_id, hint="nawf query lists the results")
+    emit(json.dumps(matching[0].model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n", out)
+
+
+@query_app.command("fingerprints")
+def fingerprints(store: StoreOption = None, fmt: FormatOption = Format.TABLE, out: OutOption = None) -> None:
+    """List the settings under which the store holds results, with counts."""
+    groups: dict[str, list[ResultDocument]] = {}
+    for document in _load(store, (), ()):
+        groups.setdefault(document.fingerprint_id, []).append(document)
+    rows = [
+        {
+            "fingerprint": name,
+            "calculation": documents[0].calculation_id,
+            "property": documents[0].property,
+            "results": len(documents),
+            "settings": documents[0].fingerprint.describe(),
+        }
+        for name, documents in sorted(groups.items(), key=lambda item: (item[1][0].calculation_id, item[0]))
+    ]
+    columns = [
+        Column("fingerprint", "fingerprint"),
+        Column("calculation", "calculation"),
+        Column("property", "property"),
+        Column("results", "results", "d"),
+        Column("settings", "settings"),
+    ]
+    notes = ["Results of unlike calculations never meet in a diagram."]
+    emit_tables([Table("Fingerprints", columns, rows, notes)], fmt, out)
+
+
+def _load(store: str | None, phases: tuple[str, ...], properties: tuple[str, ...]) -> list[ResultDocument]:
+    from nawf.store.query import load_results
+    from nawf.store.stores import open_stores
+
+    with open_stores(settings_for(store).store, read_only=True) as stores:
+        return load_results(stores.results, phases=phases or None, properties=properties or None)
+
+
+def _row(document: ResultDocument) -> dict[str, Any]:
+    return {
+        "result_id": document.result_id,
+        "formula": document.card.formula,
+        "value": _value(document),
+        "verdict": str(document.verdict.level),
+        "engine": document.provenance.engine,
+        "finished_at": document.provenance.finished_at.strftime("%Y-%m-%d %H:%M"),
+        "reasons": "; ".join(document.verdict.messages()),
+    }
+
+
+def _value(document: ResultDocument) -> str:
+    """The number a person looks for first."""
+    from nawf.results.outputs import PhononResult, RelaxResult
+
+    result = document.record()
+    if isinstance(result, RelaxResult):
+        return f"V = {result.crystal.volume_a3_per_atom:.3f} Å³/atom"
+    if isinstance(result, PhononResult):
+        return f"F(0 K) = {1e3 * result.free_energy_ev_per_atom[0]:.2f} meV/atom"
+    return f"E = {result.energy_ev_per_atom:.5f} eV/atom"

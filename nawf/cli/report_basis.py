@@ -1,0 +1,120 @@
+"""From the options of a report to what it is made from: results of the store, joined and comparable."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import TYPE_CHECKING
+
+from nawf.cli.context import library_for, settings_for
+from nawf.cli.options import comma_separated
+from nawf.errors import InputError, ReportError
+
+if TYPE_CHECKING:
+    from nawf.campaigns.schema import Campaign
+    from nawf.cli.report_options import ReportOptions
+    from nawf.reports.basis import Basis
+    from nawf.results.documents import ResultDocument
+    from nawf.settings import Settings
+    from nawf.thermo.conditions import Condition
+
+
+def basis_for(options: ReportOptions) -> Basis:
+    """Results of the store that a report may use, joined and checked for comparability."""
+    from nawf.reports.basis import Basis
+    from nawf.results.documents import energetics
+    from nawf.results.selection import select_comparable
+    from nawf.store.query import load_results
+    from nawf.store.stores import open_stores
+
+    settings = settings_for(options.store, options.structures)
+    campaign = options.load_campaign()
+    wanted = _wanted_phases(campaign, settings)
+    with open_stores(settings.store, read_only=True) as stores:
+        documents = load_results(stores.results, phases=wanted)
+    documents = _filtered(options, campaign, documents)
+    if not documents:
+        raise ReportError(
+            "there are no results for this report",
+            where=settings.store,
+            hint=f"nawf run {options.campaign or 'CAMPAIGN'} makes them",
+        )
+    chosen = select_comparable(documents, fingerprint=options.fingerprint, engine=options.engine)
+    joined = energetics(chosen)
+    there = {e.phase for e in joined}
+    missing = dict.fromkeys(wanted or sorted({d.phase for d in documents}), "no static energy in the store")
+    return Basis(
+        energetics=tuple(joined),
+        conditions=_conditions(options, campaign, any(e.vibrations for e in joined)),
+        references=options.references(campaign),
+        include_soft=options.keeps_soft(campaign),
+        settings=_settings_line(chosen),
+        caption=_caption(chosen),
+        missing={p: reason for p, reason in missing.items() if p not in there},
+        command=shlex.join(["nawf", *sys.argv[1:]]),
+    )
+
+
+def _wanted_phases(campaign: Campaign | None, settings: Settings) -> list[str] | None:
+    """Phases of the campaign, or None for all that the store holds."""
+    if campaign is None:
+        return None
+    from nawf.campaigns.plan import campaign_phases
+
+    return [p.id for p in campaign_phases(campaign, library_for(settings))]
+
+
+def _filtered(
+    options: ReportOptions, campaign: Campaign | None, documents: list[ResultDocument]
+) -> list[ResultDocument]:
+    """Results of the campaign's engine and protocol that no option leaves out."""
+    from nawf.engines.registry import engine_spec
+    from nawf.phases.formula import parse_system
+
+    if campaign is not None and options.engine is None and options.fingerprint is None:
+        spec = engine_spec(campaign.engine, campaign.protocol)
+        documents = [
+            d for d in documents if (d.provenance.engine, d.provenance.protocol) == (spec.name, spec.protocol)
+        ]
+    if options.system is not None:
+        elements = parse_system(options.system)
+        documents = [d for d in documents if set(d.chemical_system.split("-")) <= elements]
+    exclude = set(comma_separated(options.exclude))
+    unknown = exclude - {d.phase for d in documents}
+    if unknown:
+        raise InputError(f"--exclude names phases without results: {', '.join(sorted(unknown))}")
+    return [
+        d
+        for d in documents
+        if d.phase not in exclude
+        and d.card.origin not in (options.exclude_origin or ())
+        and not set(d.card.tags) & set(options.exclude_tag or ())
+    ]
+
+
+def _conditions(options: ReportOptions, campaign: Campaign | None, has_phonons: bool) -> tuple[Condition, ...]:
+    from nawf.thermo.conditions import STATIC, Condition
+
+    if options.temperature:
+        return tuple(dict.fromkeys(Condition.parse(t) for t in options.temperature))
+    wanted = campaign.temperatures_k if campaign else (0.0, 300.0)
+    return (STATIC, *(Condition(t) for t in wanted)) if has_phonons else (STATIC,)
+
+
+def _settings_line(documents: list[ResultDocument]) -> str:
+    from nawf.engines.registry import ENGINES
+
+    fingerprint = documents[0].fingerprint
+    entry = ENGINES.get(fingerprint.engine)
+    what = f" ({entry.summary})" if entry else ""
+    return f"{fingerprint.engine}, {fingerprint.functional}, calculation {fingerprint.calculation_id}{what}"
+
+
+def _caption(documents: list[ResultDocument]) -> str:
+    """Settings for a picture, short; a potential is never taken for DFT."""
+    from nawf.engines.registry import ENGINES
+
+    fingerprint = documents[0].fingerprint
+    entry = ENGINES.get(fingerprint.engine)
+    kind = "" if entry is None or entry.is_dft else " (a potential, not DFT)"
+    return f"{fingerprint.engine}{kind}, {fingerprint.functional}"

@@ -1,0 +1,159 @@
+"""What every report is made from, and what every report says about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from nawf.errors import ReportError
+from nawf.reports.tables import Column, shown
+from nawf.results.energetics import PhaseEnergetics
+from nawf.thermo.conditions import Condition
+from nawf.thermo.entries import Entry, EntrySet, entries_at
+from nawf.thermo.references import ElementReference, element_references, extrapolation_notes
+from nawf.thermo.vibrations import soft_mode_shift_ev_per_atom
+from nawf.units import MEV_PER_EV
+
+SOFT, WARN, LOW_TRUST = "†", "*", "°"
+
+
+@dataclass(frozen=True)
+class Basis:
+    """Energetics of the phases of a report, under one fingerprint, and how to use them.
+
+    Attributes
+    ----------
+    energetics : tuple of PhaseEnergetics
+    conditions : tuple of Condition
+        Columns of the report.
+    references : mapping of element to phase
+        Element references chosen by name.
+    include_soft : bool
+        Whether phases with imaginary modes take part at T > 0.
+    settings : str
+        The calculation in one line: engine, functional, fingerprint.
+    caption : str
+        The same for a picture: engine and functional.
+    missing : mapping of phase to reason
+        Phases that should have been here.
+    command : str
+        The command that makes this report.
+    """
+
+    energetics: tuple[PhaseEnergetics, ...]
+    conditions: tuple[Condition, ...]
+    references: Mapping[str, str] = field(default_factory=dict)
+    include_soft: bool = False
+    settings: str = ""
+    caption: str = ""
+    missing: Mapping[str, str] = field(default_factory=dict)
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.energetics:
+            raise ReportError("there are no results to report", hint="nawf run CAMPAIGN makes some")
+
+    @cached_property
+    def entry_sets(self) -> dict[Condition, EntrySet]:
+        """Entries at each condition."""
+        return {c: entries_at(self.energetics, c, include_soft=self.include_soft) for c in self.conditions}
+
+    @cached_property
+    def element_references(self) -> dict[Condition, dict[str, ElementReference]]:
+        """Reference phase of each element at each condition."""
+        return {c: element_references(s, named=self.references) for c, s in self.entry_sets.items()}
+
+    @cached_property
+    def entries(self) -> tuple[Entry, ...]:
+        """One entry for each phase that has an energy anywhere, by chemical system and ion content."""
+        found = {e.phase: e for s in self.entry_sets.values() for e in s.entries}
+        return tuple(sorted(found.values(), key=_order))
+
+    def marks(self, phase: str) -> str:
+        """Signs behind the name of a phase; :meth:`notes` explains them."""
+        item = next(e for e in self.energetics if e.phase == phase)
+        soft = self._soft_used and item.vibrations is not None and item.vibrations.is_soft
+        other = [w for w in item.warnings if not (item.vibrations and item.vibrations.is_soft and "modes" in w)]
+        signs = (SOFT if soft else "", WARN if other else "", LOW_TRUST if item.origin == "prototype" else "")
+        return "".join(signs)
+
+    @property
+    def _soft_used(self) -> bool:
+        return self.include_soft and any(not c.is_static for c in self.conditions)
+
+    def notes(self) -> list[str]:
+        """Settings, references, marks, what was left out, and the command."""
+        lines = [self.settings] if self.settings else []
+        lines += self._reference_notes()
+        lines += self._mark_notes()
+        lines += self._left_out_notes()
+        if self.command:
+            lines.append(f"Made by: {self.command}")
+        return lines
+
+    def _reference_notes(self) -> list[str]:
+        by_choice: dict[str, list[str]] = {}
+        for condition, references in self.element_references.items():
+            text = ", ".join(f"{el} = {r.phase}" + (" (named)" if r.is_named else "") for el, r in references.items())
+            by_choice.setdefault(text, []).append(condition.label)
+        lines = [f"Element references: {text} ({', '.join(labels)})" for text, labels in by_choice.items()]
+        for condition, entry_set in self.entry_sets.items():
+            lines += [f"Note: {note}." for note in extrapolation_notes(entry_set.elements, condition)]
+        return lines
+
+    def _mark_notes(self) -> list[str]:
+        lines = []
+        marks = {e.phase: self.marks(e.phase) for e in self.entries}
+        soft = [self._soft_note(p) for p, m in marks.items() if SOFT in m]
+        if soft:
+            lines.append(f"{SOFT} imaginary modes, missing from the free energy at T ≥ 0 K: " + "; ".join(soft))
+        for item in self.energetics:
+            if WARN in marks.get(item.phase, ""):
+                lines.append(f"{WARN} {item.phase}: " + "; ".join(item.warnings))
+        low = [p for p, m in marks.items() if LOW_TRUST in m]
+        if low:
+            lines.append(f"{LOW_TRUST} structure taken from a prototype, not measured: " + ", ".join(low))
+        return lines
+
+    def _soft_note(self, phase: str) -> str:
+        vibrations = next(e.vibrations for e in self.energetics if e.phase == phase)
+        assert vibrations is not None
+        text = f"{phase} {100 * vibrations.imaginary_fraction:.2g} %"
+        hottest = max((c.temperature_k for c in self.conditions if c.temperature_k is not None), default=None)
+        shift = None if hottest is None else soft_mode_shift_ev_per_atom(vibrations, hottest)
+        if shift is None:
+            return text
+        by = shown(MEV_PER_EV * shift, "+.1f")
+        return f"{text} (as real modes they would shift G({hottest:g} K) by {by} meV/atom)"
+
+    def _left_out_notes(self) -> list[str]:
+        by_reason: dict[tuple[str, str], list[str]] = {}
+        for condition, entry_set in self.entry_sets.items():
+            for left in entry_set.left_out:
+                by_reason.setdefault((left.phase, left.reason), []).append(condition.label)
+        lines = [f"Left out at {', '.join(labels)}: {p}: {reason}" for (p, reason), labels in by_reason.items()]
+        return lines + [f"Missing: {phase}: {reason}" for phase, reason in self.missing.items()]
+
+
+def condition_key(name: str, condition: Condition, unit: str) -> str:
+    """Column key of a quantity at a condition, such as ``formation_energy_300k_ev_per_atom``."""
+    return f"{name}_{condition.label.replace(' ', '').lower().replace('.', 'p')}_{unit}"
+
+
+def phase_columns() -> list[Column]:
+    """Columns that name the phase; the second key carries the marks, for machines."""
+    return [Column("shown", "phase"), Column("formula", "formula")]
+
+
+def phase_cells(basis: Basis, entry: Entry) -> dict[str, str]:
+    """Cells for :func:`phase_columns`."""
+    marks = basis.marks(entry.phase)
+    return {"phase": entry.phase, "marks": marks, "shown": entry.phase + marks, "formula": entry.formula}
+
+
+def _order(entry: Entry) -> tuple[int, str, float, str]:
+    """Elements first, then by chemical system; within one, the metal-rich side first."""
+    elements = sorted(entry.composition)
+    first = entry.composition.get("Na", entry.composition.get("Li", 0.0)) / entry.atoms
+    return len(elements), "-".join(elements), -first, entry.phase

@@ -1,0 +1,168 @@
+"""Figures: voltage profiles and binary hulls."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nawf.errors import InputError, ReportError
+from nawf.files import write_bytes_atomically
+from nawf.reports.basis import Basis
+from nawf.reports.hull import hulls
+from nawf.reports.literature import MEASURED_DISCHARGE_V
+from nawf.reports.voltage import Profiles
+from nawf.thermo.formation import formation_energies
+from nawf.thermo.voltage import VoltageProfile
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SUFFIXES = (".png", ".svg", ".pdf")
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart.
+_COLOURS = ("#000000", "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9")
+_DOTS_PER_INCH = 160
+
+
+def check_figure_path(path: Path | None) -> None:
+    """Refuse a file type that cannot be drawn before any work is done."""
+    if path is not None and path.suffix.lower() not in SUFFIXES:
+        raise InputError("is no kind of picture that can be drawn", where=str(path), hint="use .png, .svg or .pdf")
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure, whole or not at all; its type is that of the file name."""
+    check_figure_path(path)
+    buffer = io.BytesIO()
+    # Without a date the same results give the same file.
+    kind = path.suffix.lower()[1:]
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
+    figure.savefig(buffer, format=kind, dpi=_DOTS_PER_INCH, bbox_inches="tight", metadata=metadata)
+    write_bytes_atomically(path, buffer.getvalue())
+
+
+def voltage_figure(basis: Basis, profiles: Profiles) -> Figure:
+    """Voltage against capacity: a colour for each condition, the kinetic path dashed."""
+    figure, axes = _empty(6.4, 4.2)
+    colours = _cycle(len(profiles.equilibrium))
+    skipped: set[str] = set()
+    for colour, (condition, profile) in zip(colours, profiles.equilibrium.items(), strict=True):
+        _steps(axes, profile, colour, "-", condition.label)
+        path = profiles.kinetic.get(condition)
+        if path is not None and path.skipped:
+            skipped |= {formula(s.formula) for s in path.skipped}
+            _steps(axes, path.kinetic, colour, "--", None)
+    if skipped:
+        axes.plot([], [], "--", color="0.4", linewidth=1.3, label="without " + ", ".join(sorted(skipped)))
+    request = profiles.request
+    if request.is_sulfur_against_sodium:
+        for i, voltage in enumerate(MEASURED_DISCHARGE_V.values.values()):
+            label = "measured, GITT at 90 °C (ji2024)" if i == 0 else None
+            axes.axhline(voltage, color="0.6", linewidth=0.8, linestyle=":", label=label, zorder=0)
+    axes.set_xlabel(f"capacity (mAh per g of {request.host} without {request.ion})")
+    axes.set_ylabel(f"voltage vs {request.ion}/{request.ion}⁺ (V)")
+    axes.set_title(f"{request.ion} into {request.host}: {basis.caption}", fontsize=9)
+    axes.set_xlim(left=0)
+    axes.margins(y=0.15)
+    axes.legend(fontsize=8, frameon=False, loc="lower left")
+    return figure
+
+
+def hull_figure(basis: Basis) -> Figure:
+    """Formation energy against composition of a binary system: hull lines, stable and unstable phases.
+
+    Raises
+    ------
+    ReportError
+        When the phases do not span exactly two elements.
+    """
+    elements = sorted({el for s in basis.entry_sets.values() for el in s.elements})
+    if len(elements) != 2:
+        raise ReportError(
+            f"a picture of a hull needs two elements, and the phases have {len(elements)} ({'-'.join(elements)})",
+            hint="choose two with --system, such as --system Na-S",
+        )
+    ion = "Na" if "Na" in elements else elements[0]
+    other = next(el for el in elements if el != ion)
+    figure, axes = _empty(6.4, 4.6)
+    named: dict[str, tuple[float, float]] = {}
+    any_unstable = False
+    for colour, (condition, hull) in zip(_cycle(len(basis.conditions)), hulls(basis).items(), strict=True):
+        energies = {
+            row.phase: row.formation_energy_ev_per_atom
+            for row in formation_energies(basis.entry_sets[condition], basis.element_references[condition])
+        }
+        points = {p: (hull.entry(p).composition.get(ion, 0.0) / hull.entry(p).atoms, e) for p, e in energies.items()}
+        stable = sorted(points[p] for p in hull.stable_phases)
+        unstable = [points[p] for p in points if not hull.is_stable(p)]
+        axes.plot(*zip(*stable, strict=True), "-o", color=colour, markersize=4, linewidth=1.2, label=condition.label)
+        if unstable:
+            axes.plot(*zip(*unstable, strict=True), "o", color=colour, markersize=4, markerfacecolor="none")
+            any_unstable = True
+        for phase in hull.stable_phases:
+            x, energy = points[phase]
+            name = hull.entry(phase).formula
+            named[name] = (x, min(energy, named.get(name, (x, energy))[1]))
+    if any_unstable:
+        axes.plot([], [], "o", color="0.4", markersize=4, markerfacecolor="none", label="above the hull")
+    _label(axes, named)
+    axes.axhline(0.0, color="0.8", linewidth=0.8, zorder=0)
+    axes.set_xlabel(f"x in {ion}$_x${other}$_{{1-x}}$")
+    axes.set_ylabel("formation energy (eV/atom)")
+    axes.set_title(f"{'-'.join(elements)} hull: {basis.caption}", fontsize=9)
+    axes.set_xlim(-0.02, 1.02)
+    axes.margins(y=0.12)
+    axes.legend(fontsize=8, frameon=False)
+    return figure
+
+
+def formula(text: str) -> str:
+    """Formula with subscripts."""
+    return re.sub(r"(\d+\.?\d*)", r"$_{\1}$", text)
+
+
+def _empty(width: float, height: float) -> tuple[Figure, Axes]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.tick_params(labelsize=8)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    return figure, axes
+
+
+def _cycle(n: int) -> list[str]:
+    return [_COLOURS[i % len(_COLOURS)] for i in range(n)]
+
+
+def _steps(axes: Axes, profile: VoltageProfile, colour: str, style: str, label: str | None) -> None:
+    """A falling staircase; nothing where there is no plateau."""
+    x: list[float] = []
+    y: list[float] = []
+    for plateau in profile.plateaus:
+        x += [plateau.capacity_start_mah_per_g, plateau.capacity_end_mah_per_g]
+        y += [plateau.voltage_v, plateau.voltage_v]
+    if x:
+        axes.plot(x, y, style, color=colour, linewidth=1.3, label=label)
+
+
+def _label(axes: Axes, named: Mapping[str, tuple[float, float]]) -> None:
+    """Names below the lowest point of each stable composition; the elements' above theirs."""
+    for name, (x, energy) in named.items():
+        corner = x < 0.02 or x > 0.98
+        axes.annotate(
+            formula(name),
+            (x, energy),
+            xytext=(0, 5) if corner else (-4, -5),
+            textcoords="offset points",
+            fontsize=8,
+            ha="center" if corner else "right",
+            va="bottom" if corner else "top",
+        )

@@ -1,0 +1,102 @@
+"""Report of hull depths and energies above the hull."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from nawf.reports.basis import Basis, condition_key, phase_cells, phase_columns
+from nawf.reports.literature import FORMATION_ENERGY_EV_PER_ATOM, HULL_DEPTH_MEV_PER_ATOM
+from nawf.reports.tables import Column, Table, shown
+from nawf.thermo.conditions import Condition
+from nawf.thermo.entries import Entry, parse_formula
+from nawf.thermo.hull import Hull, HullRow
+from nawf.units import MEV_PER_EV
+
+FROM_PUBLISHED = "ji2024_from_energies"
+
+
+def hulls(basis: Basis) -> dict[Condition, Hull]:
+    """Hull of all phases at each condition."""
+    return {condition: Hull(entry_set) for condition, entry_set in basis.entry_sets.items()}
+
+
+def hull_table(basis: Basis) -> Table:
+    """Energy above hull and hull depth of every compound (meV/atom), a pair of columns for each condition."""
+    made = hulls(basis)
+    found = {c: {row.phase: row for row in hull.rows()} for c, hull in made.items()}
+    rows = [_row(basis, entry, found) for entry in basis.entries if not entry.is_element]
+    columns = [*phase_columns()]
+    for quantity, title in (("energy_above_hull", "above"), ("hull_depth", "depth")):
+        columns += [
+            Column(condition_key(quantity, c, "mev_per_atom"), f"{title} {c.label}", ".1f") for c in basis.conditions
+        ]
+    notes = [_shallowest(c, list(by_phase.values())) for c, by_phase in found.items()]
+    notes += _low_trust_notes(made)
+    if any(row.get(FROM_PUBLISHED) is not None for row in rows):
+        columns += [
+            Column(HULL_DEPTH_MEV_PER_ATOM.key, "ji2024 depth", ".1f"),
+            Column(FROM_PUBLISHED, "from its energies", ".1f"),
+        ]
+        notes.append(
+            f"ji2024 depth: as published, {HULL_DEPTH_MEV_PER_ATOM.method} (doi:{HULL_DEPTH_MEV_PER_ATOM.doi}); "
+            "from its energies: the depth that follows from the same paper's formation energies by the definition "
+            "used here. The two disagree."
+        )
+    notes.append(
+        "Depth: energy of a stable phase minus that of the hull without its composition; a phase above the hull "
+        "has none."
+    )
+    return Table("Hull (meV/atom)", columns, rows, notes + basis.notes())
+
+
+def _row(basis: Basis, entry: Entry, found: Mapping[Condition, Mapping[str, HullRow]]) -> dict[str, Any]:
+    cells: dict[str, Any] = dict(phase_cells(basis, entry))
+    for condition, by_phase in found.items():
+        row = by_phase.get(entry.phase)
+        if row is None:
+            continue
+        above = condition_key("energy_above_hull", condition, "mev_per_atom")
+        cells[above] = MEV_PER_EV * row.energy_above_hull_ev_per_atom
+        if row.hull_depth_ev_per_atom is not None:
+            key = condition_key("hull_depth", condition, "mev_per_atom")
+            cells[key] = MEV_PER_EV * row.hull_depth_ev_per_atom
+    cells[HULL_DEPTH_MEV_PER_ATOM.key] = HULL_DEPTH_MEV_PER_ATOM.values.get(entry.formula)
+    cells[FROM_PUBLISHED] = depths_from_published().get(entry.formula)
+    return cells
+
+
+@cache
+def depths_from_published() -> dict[str, float]:
+    """Hull depths (meV/atom) that follow from ji2024's formation energies."""
+    energies = FORMATION_ENERGY_EV_PER_ATOM.values
+    entries = [Entry(f, parse_formula(f), e) for f, e in {"Na": 0.0, "S": 0.0, **energies}.items()]
+    hull = Hull(entries)
+    depths = {f: hull.hull_depth_ev_per_atom(f) for f in energies}
+    return {f: MEV_PER_EV * depth for f, depth in depths.items() if depth is not None}
+
+
+def _shallowest(condition: Condition, rows: list[HullRow]) -> str:
+    """Which stable compounds have the least to drive their formation."""
+    stable = [(row.hull_depth_ev_per_atom, row.phase) for row in rows if row.hull_depth_ev_per_atom is not None]
+    if not stable:
+        return f"{condition.label}: no compound is stable."
+    ranked = sorted(stable, reverse=True)
+    first = f"{ranked[0][1]} ({shown(MEV_PER_EV * ranked[0][0], '.1f')} meV/atom)"
+    if len(ranked) == 1:
+        return f"{condition.label}: the only stable compound is {first}."
+    second = f"{ranked[1][1]} ({shown(MEV_PER_EV * ranked[1][0], '.1f')})"
+    return f"{condition.label}: the shallowest stable compound is {first}, then {second}."
+
+
+def _low_trust_notes(made: Mapping[Condition, Hull]) -> list[str]:
+    by_phase: dict[str, list[str]] = {}
+    for condition, hull in made.items():
+        for phase in hull.low_trust_stable_phases:
+            by_phase.setdefault(phase, []).append(condition.label)
+    return [
+        f"{phase} lies on the hull ({', '.join(labels)}) with a structure taken from a prototype: it changes the "
+        f"hull around it; leave it out with --exclude {phase} to see how."
+        for phase, labels in by_phase.items()
+    ]

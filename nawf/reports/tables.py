@@ -1,0 +1,139 @@
+"""One table, four ways to print it: terminal, CSV, JSON, Markdown. Formatting is kept apart from content."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Format(StrEnum):
+    """Output formats that every listing command takes."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+def shown(value: float, spec: str) -> str:
+    """Number for people: a true minus sign, and no sign before what rounds to zero."""
+    text = format(value, spec)
+    return text.replace("-", "−") if text.strip("+-0.,") else text.lstrip("-")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its key in the rows (and in CSV and JSON), its title for people, and how a number is shown.
+
+    ``spec`` is a format specification such as ``.3f``; it is applied to numbers in tables only, CSV and JSON
+    carry full precision.
+    """
+
+    key: str
+    title: str
+    spec: str = ""
+    right: bool | None = None
+
+    @property
+    def is_right_aligned(self) -> bool:
+        return bool(self.spec) if self.right is None else self.right
+
+    def show(self, value: Any) -> str:
+        """Text of a cell for a person; missing values are an en dash."""
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            return "–"
+        if self.spec and isinstance(value, int | float) and not isinstance(value, bool):
+            return shown(value, self.spec)
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        return str(value)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows with a title above and notes below (settings, references, what was left out, the command)."""
+
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Mapping[str, Any]]
+    notes: Sequence[str] = field(default=())
+
+    def cells(self) -> list[list[str]]:
+        """Texts of all cells, row by row."""
+        return [[c.show(row.get(c.key)) for c in self.columns] for row in self.rows]
+
+
+def render(table: Table, fmt: Format = Format.TABLE) -> str:
+    """Text of ``table`` in the wanted format, with a newline at the end."""
+    return {
+        Format.TABLE: render_terminal,
+        Format.CSV: render_csv,
+        Format.JSON: render_json,
+        Format.MARKDOWN: render_markdown,
+    }[fmt](table)
+
+
+def render_terminal(table: Table) -> str:
+    """Aligned text with rules above and below, readable without colour."""
+    cells = table.cells()
+    widths = [max([len(c.title), *(len(row[i]) for row in cells)]) for i, c in enumerate(table.columns)]
+    rule = "  ".join("─" * w for w in widths)
+
+    def line(texts: Sequence[str]) -> str:
+        padded = (
+            t.rjust(w) if c.is_right_aligned else t.ljust(w)
+            for t, w, c in zip(texts, widths, table.columns, strict=True)
+        )
+        return "  ".join(padded).rstrip()
+
+    parts = [table.title, rule, line([c.title for c in table.columns]), rule]
+    parts += [line(row) for row in cells] or ["(no rows)"]
+    parts += [rule, *table.notes]
+    return "\n".join(parts) + "\n"
+
+
+def render_csv(table: Table) -> str:
+    """CSV with the column keys (units in their names) as header; notes are left to the other formats."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([c.key for c in table.columns])
+    for row in table.rows:
+        writer.writerow([_plain(row.get(c.key)) for c in table.columns])
+    return out.getvalue()
+
+
+def render_json(table: Table) -> str:
+    """JSON object with title, rows (full precision) and notes."""
+    rows = [{c.key: _finite(row.get(c.key)) for c in table.columns} for row in table.rows]
+    document = {"title": table.title, "rows": rows, "notes": list(table.notes)}
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def render_markdown(table: Table) -> str:
+    """GitHub-flavoured Markdown; a pipe inside a cell is escaped."""
+
+    def line(texts: Sequence[str]) -> str:
+        return "| " + " | ".join(t.replace("|", "\\|") for t in texts) + " |"
+
+    parts = [f"**{table.title}**", "", line([c.title for c in table.columns])]
+    parts.append("|" + "|".join("--:" if c.is_right_aligned else ":--" for c in table.columns) + "|")
+    parts += [line(row) for row in table.cells()]
+    if table.notes:
+        parts += ["", *(f"- {note}" for note in table.notes)]
+    return "\n".join(parts) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return ""
+    return "; ".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

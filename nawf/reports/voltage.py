@@ -1,0 +1,143 @@
+"""Report of voltage profiles: equilibrium and kinetic paths at every condition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nawf.reports.basis import Basis
+from nawf.reports.literature import MEASURED_CHARGE_V, MEASURED_DISCHARGE_V, PLATEAU_VOLTAGE_V, Published
+from nawf.reports.tables import Column, Table
+from nawf.thermo.conditions import Condition
+from nawf.thermo.kinetic import KineticPath, kinetic_path
+from nawf.thermo.voltage import Plateau, VoltageProfile, voltage_profile
+
+EQUILIBRIUM, KINETIC = "equilibrium", "kinetic"
+
+_COLUMNS = (
+    Column("condition", "condition"),
+    Column("path", "path"),
+    Column("voltage_v", "V", ".3f"),
+    Column("x_start", "x from", ".3g"),
+    Column("x_end", "x to", ".3g"),
+    Column("ion_fraction_end", "ion fraction", ".3f"),
+    Column("capacity_end_mah_per_g", "mAh/g", ".0f"),
+    Column("depth_of_discharge_end", "depth of discharge", ".2f"),
+    Column("reaction", "reaction"),
+)
+
+
+@dataclass(frozen=True)
+class ProfileRequest:
+    """Which profile to report, and what its kinetic path leaves out."""
+
+    host: str
+    ion: str = "Na"
+    skip: tuple[str, ...] = ()
+    skip_shallower_than_mev: float | None = None
+
+    @property
+    def is_sulfur_against_sodium(self) -> bool:
+        """Whether published voltages can be laid beside."""
+        return self.ion == "Na" and self.host in ("S", "s-alpha")
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """Profiles of one request at every condition."""
+
+    request: ProfileRequest
+    equilibrium: dict[Condition, VoltageProfile]
+    kinetic: dict[Condition, KineticPath] = field(default_factory=dict)
+
+
+def make_profiles(basis: Basis, request: ProfileRequest) -> Profiles:
+    """Equilibrium profiles, and kinetic ones where something is to be skipped."""
+    equilibrium: dict[Condition, VoltageProfile] = {}
+    kinetic: dict[Condition, KineticPath] = {}
+    limit = request.skip_shallower_than_mev
+    for condition, entry_set in basis.entry_sets.items():
+        references = basis.element_references[condition]
+        equilibrium[condition] = voltage_profile(entry_set, request.host, request.ion, references=references)
+        # What is named but not among the phases at this condition cannot be skipped there.
+        skip = [name for name in request.skip if _is_there(basis, condition, name)]
+        if skip or limit is not None:
+            kinetic[condition] = kinetic_path(
+                entry_set,
+                request.host,
+                request.ion,
+                None if limit is None else limit / 1e3,
+                skip=skip,
+                references=references,
+            )
+    return Profiles(request, equilibrium, kinetic)
+
+
+def voltage_table(basis: Basis, profiles: Profiles) -> Table:
+    """One row for each plateau."""
+    rows: list[dict[str, Any]] = []
+    notes: list[str] = []
+    for condition, profile in profiles.equilibrium.items():
+        rows += _rows(condition, EQUILIBRIUM, profile.plateaus)
+        notes += [f"{condition.label}: {note}." for note in profile.notes]
+        path = profiles.kinetic.get(condition)
+        if path is not None:
+            rows += _rows(condition, KINETIC, path.kinetic.plateaus)
+            notes += [f"{condition.label}, kinetic path: {note}." for note in path.notes]
+    request = profiles.request
+    notes += _means(profiles)
+    notes.append(
+        f"x: {request.ion} per formula unit of {request.host}; capacity per mass of the host without {request.ion}; "
+        f"voltages against the metal."
+    )
+    if request.is_sulfur_against_sodium:
+        notes += _published_notes()
+    title = f"Voltage of {request.host} against {request.ion}/{request.ion}+ (V)"
+    return Table(title, _COLUMNS, rows, notes + basis.notes())
+
+
+def _rows(condition: Condition, path: str, plateaus: Sequence[Plateau]) -> list[dict[str, Any]]:
+    return [
+        {
+            "condition": condition.label,
+            "path": path,
+            "voltage_v": p.voltage_v,
+            "x_start": p.x_start,
+            "x_end": p.x_end,
+            "ion_fraction_end": p.ion_fraction_end,
+            "capacity_end_mah_per_g": p.capacity_end_mah_per_g,
+            "depth_of_discharge_end": p.depth_of_discharge_end,
+            "reaction": p.reaction.text(),
+        }
+        for p in plateaus
+    ]
+
+
+def _means(profiles: Profiles) -> list[str]:
+    """Mean voltage and capacity; both paths have the same."""
+    means = [
+        f"{p.average_voltage_v:.3f} V over {p.capacity_mah_per_g:.0f} mAh/g ({c.label})"
+        for c, p in profiles.equilibrium.items()
+        if p.average_voltage_v is not None
+    ]
+    return [f"Mean voltage: {', '.join(means)}."] if means else []
+
+
+def _published_notes() -> list[str]:
+    def values(published: Published, sign: str = "") -> str:
+        return ", ".join(f"{sign}{name} {v:.2f}" for name, v in published.values.items())
+
+    computed = (
+        f"ji2024 (doi:{PLATEAU_VOLTAGE_V.doi}), {PLATEAU_VOLTAGE_V.method}: {values(PLATEAU_VOLTAGE_V, '→ ')} V"
+    )
+    measured = [
+        f"{p.key}, {p.method}: {', '.join(f'{v:.2f}' for v in p.values.values())} V"
+        for p in (MEASURED_DISCHARGE_V, MEASURED_CHARGE_V)
+    ]
+    return [computed, *measured]
+
+
+def _is_there(basis: Basis, condition: Condition, name: str) -> bool:
+    entry_set = basis.entry_sets[condition]
+    return name in entry_set or not any(left.phase == name for left in entry_set.left_out)

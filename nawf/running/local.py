@@ -1,0 +1,155 @@
+"""Running a plan on this machine: one phase at a time, or several in worker processes.
+
+Every finished job is committed to the raw store before the next one starts. Stopping at any moment, by Ctrl-C or
+by force, loses at most the job that was running.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nawf.campaigns.plan import Plan
+from nawf.engines.base import EngineSpec
+from nawf.engines.registry import build_engine
+from nawf.flows.phase import phase_flow
+from nawf.progress import Event, Listener, State, listening
+from nawf.results.tasks import PhaseTask
+from nawf.store.builder import build
+from nawf.store.stores import Stores, open_stores
+
+MOST_WORKERS = 4
+"""Default upper limit: every worker holds a model and its graphs in memory, about 1 GB."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A step that ended without a result."""
+
+    phase: str
+    step: str
+    message: str
+
+
+@dataclass
+class RunSummary:
+    """What a run did."""
+
+    failures: list[Failure] = field(default_factory=list)
+    built: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def choose_workers(n_tasks: int, workers: int, threads: int, device: str) -> tuple[int, int]:
+    """Workers and threads for each, where 0 asks for a good choice: cores are shared out, a GPU has one worker."""
+    cores = available_cores()
+    if workers == 0:
+        workers = 1 if device != "cpu" else min(cores, MOST_WORKERS)
+    workers = max(1, min(workers, n_tasks))
+    return workers, threads or max(1, cores // workers)
+
+
+def run_plan(plan: Plan, location: str, *, workers: int = 1, listener: Listener | None = None) -> RunSummary:
+    """Do what a plan lacks.
+
+    Parameters
+    ----------
+    plan : Plan
+    location : str
+        Store that jobs write to and results are built in.
+    workers : int
+        Phases calculated at a time, each in a process of its own if more than one.
+    listener : callable, optional
+        Is told of every :class:`nawf.progress.Event`.
+
+    Returns
+    -------
+    RunSummary
+        Failed steps do not stop the other phases.
+    """
+    summary = RunSummary()
+    tasks = sorted(plan.tasks, key=lambda task: -_cost(plan, task))
+
+    def tell(event: Event) -> None:
+        if event.state is State.FAILED:
+            summary.failures.append(Failure(event.phase, event.step, event.message))
+        if listener is not None:
+            listener(event)
+
+    with open_stores(location) as stores:
+
+        def finished(phase: str) -> None:
+            done = build(stores, phases=[phase])
+            summary.built += done.built
+            summary.refused += done.refused
+
+        if workers <= 1:
+            with job_log(location):
+                for task in tasks:
+                    try:
+                        run_task(task, plan.engine.spec, stores, tell)
+                    finally:
+                        finished(task.phase)
+        else:
+            from nawf.running.pool import run_in_workers
+
+            run_in_workers(tasks, plan.engine.spec, location, workers, tell, finished)
+    return summary
+
+
+def run_task(task: PhaseTask, spec: EngineSpec, stores: Stores, listener: Listener) -> None:
+    """Run the flow of one phase in this process."""
+    from jobflow import run_locally
+
+    from nawf.running.watched import WatchedJobStore
+
+    flow = phase_flow(task, build_engine(spec))
+    store = WatchedJobStore.over(stores.jobs, listener)
+    with listening(listener), tempfile.TemporaryDirectory(prefix="nawf-") as scratch:
+        run_locally(flow, log=False, store=store, root_dir=scratch, allow_external_references=True)
+
+
+@contextlib.contextmanager
+def job_log(location: str) -> Iterator[None]:
+    """Log of the jobs, with tracebacks of failures and libraries' warnings, in a file beside the store."""
+    handler = logging.FileHandler(log_path(location), delay=True, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(message)s"))
+    loggers = [logging.getLogger("jobflow"), logging.getLogger("py.warnings")]
+    before = [(logger.level, logger.propagate) for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        for logger, (level, propagate) in zip(loggers, before, strict=True):
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+            logger.propagate = propagate
+        handler.close()
+
+
+def log_path(location: str) -> Path:
+    """File of the job log of a store."""
+    return Path(location).with_suffix(".log")
+
+
+def _cost(plan: Plan, task: PhaseTask) -> float:
+    return sum(s.core_seconds for s in plan.missing if s.phase == task.phase)
+
+
+Finished = Callable[[str], None]
+Tasks = Sequence[PhaseTask]
