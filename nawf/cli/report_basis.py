@@ -29,6 +29,7 @@ def basis_for(options: ReportOptions) -> Basis:
 
     settings = settings_for(options.store, options.structures)
     campaign = options.load_campaign()
+    references, asked = options.references(campaign), options.conditions()
     wanted = _wanted_phases(campaign, settings)
     with open_stores(settings.store, read_only=True) as stores:
         documents = load_results(stores.results, phases=wanted)
@@ -45,8 +46,8 @@ def basis_for(options: ReportOptions) -> Basis:
     missing = dict.fromkeys(wanted or sorted({d.phase for d in documents}), "no static energy in the store")
     return Basis(
         energetics=tuple(joined),
-        conditions=_conditions(options, campaign, any(e.vibrations for e in joined)),
-        references=options.references(campaign),
+        conditions=asked or _default_conditions(campaign, any(e.vibrations for e in joined)),
+        references=references,
         include_soft=options.keeps_soft(campaign),
         settings=_settings_line(chosen),
         caption=_caption(chosen),
@@ -92,11 +93,10 @@ def _filtered(
     ]
 
 
-def _conditions(options: ReportOptions, campaign: Campaign | None, has_phonons: bool) -> tuple[Condition, ...]:
+def _default_conditions(campaign: Campaign | None, has_phonons: bool) -> tuple[Condition, ...]:
+    """Static, and the campaign's temperatures where there are free energies at all."""
     from nawf.thermo.conditions import STATIC, Condition
 
-    if options.temperature:
-        return tuple(dict.fromkeys(Condition.parse(t) for t in options.temperature))
     wanted = campaign.temperatures_k if campaign else (0.0, 300.0)
     return (STATIC, *(Condition(t) for t in wanted)) if has_phonons else (STATIC,)
 

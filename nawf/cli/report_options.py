@@ -16,6 +16,7 @@ from nawf.reports.tables import Format
 
 if TYPE_CHECKING:
     from nawf.campaigns.schema import Campaign
+    from nawf.thermo.conditions import Condition
 
 TemperatureOption = Annotated[
     list[str] | None,
@@ -77,6 +78,12 @@ class ReportOptions:
                 raise InputError(f"--reference {text!r} is not of the form EL=ID", hint="such as Na=na-bcc")
             named[element] = phase
         return named
+
+    def conditions(self) -> tuple[Condition, ...]:
+        """Conditions asked for on the command line."""
+        from nawf.thermo.conditions import Condition
+
+        return tuple(dict.fromkeys(Condition.parse(text) for text in self.temperature or ()))
 
     def keeps_soft(self, campaign: Campaign | None) -> bool:
         """Whether phases with imaginary modes take part at T > 0."""
