@@ -1,0 +1,167 @@
+"""From the raw store to the phase store: fingerprint, gate, one document per phase, property and fingerprint.
+
+Building is incremental and repeatable: what is already built from the newest raw document is left as it is,
+and rebuilding everything changes nothing that is still true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from monty.json import MontyDecoder
+
+from nawf.quality.gate import judge
+from nawf.results.documents import (
+    RESULT_TYPES,
+    SCHEMA_VERSION,
+    CardFacts,
+    JobRecord,
+    Provenance,
+    ResultDocument,
+    result_id,
+)
+from nawf.results.fingerprint import Fingerprint
+from nawf.results.methods import RelaxMethod, method_record
+from nawf.results.outputs import PhononResult, RelaxResult, StaticResult
+from nawf.store.stores import Stores
+
+META = "metadata.nawf"
+
+
+@dataclass
+class BuildSummary:
+    """What a build did: results built, how many were left as they were, and raw documents it could not use."""
+
+    built: list[str] = field(default_factory=list)
+    unchanged: int = 0
+    refused: list[str] = field(default_factory=list)
+
+
+def build(stores: Stores, *, phases: Collection[str] | None = None, rebuild: bool = False) -> BuildSummary:
+    """Bring the phase store up to date with the raw store.
+
+    Parameters
+    ----------
+    stores : Stores
+    phases : collection of str, optional
+        Only these phases.
+    rebuild : bool
+        Build also what is up to date, for instance after the gate's rules changed.
+    """
+    summary = BuildSummary()
+    known = _known(stores, phases)
+    for raw in _newest(stores, phases):
+        nawf = raw["metadata"]["nawf"]
+        key = (nawf["phase"], nawf["property"], nawf["intent"])
+        if not rebuild and known.get(key) == (raw["uuid"], raw["index"], SCHEMA_VERSION):
+            summary.unchanged += 1
+            continue
+        document, problem = _document(stores, raw)
+        if document is None:
+            summary.refused.append(problem)
+            continue
+        content = document.model_dump(mode="json") | {"last_updated": datetime.now(UTC)}
+        stores.results.update(content, key="result_id")
+        summary.built.append(document.result_id)
+    return summary
+
+
+def _known(stores: Stores, phases: Collection[str] | None) -> dict[tuple[str, str, str], tuple[str, int, int]]:
+    """What each built document was built from."""
+    found = stores.results.query(
+        {} if phases is None else {"phase": {"$in": sorted(phases)}},
+        properties=["phase", "property", "provenance.intent", "provenance.job", "schema_version"],
+    )
+    return {
+        (d["phase"], d["property"], d["provenance"]["intent"]): (
+            d["provenance"]["job"]["uuid"],
+            d["provenance"]["job"]["index"],
+            d["schema_version"],
+        )
+        for d in found
+    }
+
+
+def _newest(stores: Stores, phases: Collection[str] | None) -> Iterable[dict[str, Any]]:
+    """The newest final raw document of every phase, property and intent; outputs are not loaded yet."""
+    criteria: dict[str, Any] = {f"{META}.final": True}
+    if phases is not None:
+        criteria[f"{META}.phase"] = {"$in": sorted(phases)}
+    newest: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for raw in stores.jobs.query(criteria, properties=["uuid", "index", "name", "completed_at", "hosts", "metadata"]):
+        nawf = raw["metadata"]["nawf"]
+        key = (nawf["phase"], nawf["property"], nawf["intent"])
+        if key not in newest or _age(newest[key]) < _age(raw):
+            newest[key] = raw
+    return [newest[key] for key in sorted(newest)]
+
+
+def _age(raw: dict[str, Any]) -> tuple[str, int]:
+    return str(raw["completed_at"]), int(raw["index"])
+
+
+def _document(stores: Stores, raw: dict[str, Any]) -> tuple[ResultDocument | None, str]:
+    """Result document of a raw one, or None and the reason in words."""
+    nawf = raw["metadata"]["nawf"]
+    prop = nawf["property"]
+    full = stores.jobs.query_one({"uuid": raw["uuid"], "index": raw["index"]}, load=True)
+    if full is None or full.get("output") is None:
+        return None, f"{raw['name']} ({raw['uuid']}): the output is missing"
+    result = MontyDecoder().process_decoded(full["output"])
+    if not isinstance(result, RESULT_TYPES[prop]):
+        return None, f"{raw['name']} ({raw['uuid']}): the output is not a {prop} result"
+    fingerprint = fingerprint_of(prop, result)
+    card = CardFacts.model_validate(nawf["card"])
+    jobs = _jobs(stores, raw)
+    document = ResultDocument(
+        result_id=result_id(nawf["phase"], prop, fingerprint),
+        phase=nawf["phase"],
+        property=prop,
+        card=card,
+        chemical_system="-".join(sorted(set(result.crystal.species))),
+        fingerprint_id=fingerprint.id,
+        calculation_id=fingerprint.calculation_id,
+        fingerprint=fingerprint,
+        verdict=judge(result),
+        provenance=Provenance(
+            campaign=nawf["campaign"],
+            engine=nawf["engine"],
+            protocol=nawf["protocol"],
+            intent=nawf["intent"],
+            job=_job_record(raw),
+            jobs=jobs,
+            host=result.run.host,
+            started_at=result.run.started_at,
+            finished_at=result.run.finished_at,
+            versions=result.run.versions,
+        ),
+        result=result.model_dump(mode="json"),
+    )
+    return document, ""
+
+
+def fingerprint_of(prop: str, result: RelaxResult | StaticResult | PhononResult) -> Fingerprint:
+    """Fingerprint of a result from the settings as its calculation ended."""
+    relax: RelaxMethod
+    if isinstance(result, PhononResult):
+        relax, phonon = result.relax_method, result.method
+    else:
+        relax, phonon = result.method, None
+    return Fingerprint(calculation=result.calculation, method=method_record(prop, relax, phonon))
+
+
+def _jobs(stores: Stores, raw: dict[str, Any]) -> tuple[JobRecord, ...]:
+    """All raw documents of the same property in the same flow, in order of completion."""
+    nawf = raw["metadata"]["nawf"]
+    criteria = {f"{META}.phase": nawf["phase"], f"{META}.property": nawf["property"]}
+    if raw.get("hosts"):
+        criteria["hosts"] = raw["hosts"][-1]
+    found = stores.jobs.query(criteria, properties=["uuid", "index", "name", "completed_at"])
+    return tuple(_job_record(d) for d in sorted(found, key=_age))
+
+
+def _job_record(raw: dict[str, Any]) -> JobRecord:
+    return JobRecord(uuid=raw["uuid"], index=raw["index"], name=raw["name"], completed_at=str(raw["completed_at"]))

@@ -1,0 +1,136 @@
+"""From raw jobs to results, with the real engine on the smallest phase."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jobflow import run_locally
+
+from nawf.engines.registry import build_engine, engine_spec
+from nawf.flows.phase import phase_flow
+from nawf.phases.library import load_library
+from nawf.results.crystal import Crystal
+from nawf.results.tasks import PhaseTask
+from nawf.store.builder import build
+from nawf.store.query import load_results
+from nawf.store.stores import Stores, open_stores
+
+
+def task_for(phase_id: str, **changes: Any) -> PhaseTask:
+    phase = load_library().get(phase_id)
+    engine = build_engine(engine_spec("chgnet-r2scan", "coarse"))
+    fields: dict[str, Any] = {
+        "phase": phase_id,
+        "campaign": "test",
+        "properties": ("relax", "static", "phonon"),
+        "start": Crystal.from_structure(phase.structure()),
+        "relax_method": engine.relax_method(),
+        "phonon_method": engine.phonon_method(),
+        "card": {
+            "name": phase.card.name,
+            "formula": phase.formula,
+            "origin": phase.card.origin.value,
+            "card_hash": phase.card_hash,
+        },
+    }
+    return PhaseTask.model_validate(fields | changes)
+
+
+def run(stores: Stores, task: PhaseTask, scratch: Path) -> None:
+    flow = phase_flow(task, build_engine(engine_spec("chgnet-r2scan", "coarse")))
+    run_locally(flow, log=False, store=stores.jobs, root_dir=scratch, ensure_success=True)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("raw")
+    with open_stores(str(folder / "raw.db")) as stores:
+        run(stores, task_for("na-bcc"), folder)
+    return folder / "raw.db"
+
+
+@pytest.fixture
+def stores(finished: Path, tmp_path: Path) -> Iterator[Stores]:
+    copy = tmp_path / "copy.db"
+    shutil.copy(finished, copy)
+    with open_stores(str(copy)) as opened:
+        yield opened
+
+
+def test_one_result_for_each_property_with_fingerprint_verdict_and_provenance(stores: Stores) -> None:
+    summary = build(stores)
+    assert len(summary.built) == 3
+    assert not summary.refused
+    documents = {d.property: d for d in load_results(stores.results)}
+    assert set(documents) == {"relax", "static", "phonon"}
+    assert len({d.calculation_id for d in documents.values()}) == 1
+    assert len({d.fingerprint_id for d in documents.values()}) == 3
+    for document in documents.values():
+        assert document.result_id == f"na-bcc/{document.property}/{document.fingerprint_id}"
+        assert document.provenance.intent == document.fingerprint_id
+        assert document.provenance.job in document.provenance.jobs
+        assert document.verdict.level == "pass"
+        assert set(document.provenance.versions) >= {"nawf", "python", "chgnet", "torch"}
+    assert len(documents["phonon"].provenance.jobs) == 3
+
+
+def test_results_hold_what_the_jobs_wrote(stores: Stores) -> None:
+    build(stores)
+    raw = stores.jobs.query_one({"metadata.nawf.property": "static", "metadata.nawf.final": True})
+    [document] = load_results(stores.results, properties=["static"])
+    assert document.result["energy_ev_per_atom"] == raw["output"]["energy_ev_per_atom"]
+    assert document.provenance.job.uuid == raw["uuid"]
+
+
+def test_building_again_changes_nothing(stores: Stores) -> None:
+    build(stores)
+    before = sorted(stores.results.query(), key=lambda d: d["result_id"])
+    again = build(stores)
+    assert (again.built, again.unchanged) == ([], 3)
+    assert sorted(stores.results.query(), key=lambda d: d["result_id"]) == before
+
+
+def test_rebuilding_gives_the_same_documents(stores: Stores) -> None:
+    build(stores)
+    before = load_results(stores.results)
+    assert len(build(stores, rebuild=True).built) == 3
+    assert load_results(stores.results) == before
+
+
+def test_a_lost_phase_store_is_built_anew(stores: Stores) -> None:
+    build(stores)
+    before = load_results(stores.results)
+    stores.results.remove_docs({})
+    assert len(build(stores).built) == 3
+    assert load_results(stores.results) == before
+
+
+def test_a_newer_run_takes_the_place_of_the_older(stores: Stores, tmp_path: Path) -> None:
+    build(stores)
+    old = load_results(stores.results, properties=["static"])[0]
+    [relaxed] = load_results(stores.results, properties=["relax"])
+    run(stores, task_for("na-bcc", properties=("static",), relaxed=relaxed.record().crystal), tmp_path)
+    summary = build(stores)
+    assert summary.built == [old.result_id]
+    [new] = load_results(stores.results, properties=["static"])
+    assert new.provenance.job.uuid != old.provenance.job.uuid
+    assert new.result["energy_ev_per_atom"] == pytest.approx(old.result["energy_ev_per_atom"], abs=1e-6)
+
+
+def test_a_job_without_output_is_named_and_not_built(stores: Stores) -> None:
+    raw = next(stores.jobs.docs_store.query({"metadata.nawf.property": "static", "metadata.nawf.final": True}))
+    stores.jobs.docs_store.update(raw | {"output": None}, key=["uuid", "index"])
+    summary = build(stores)
+    assert len(summary.built) == 2
+    [refused] = summary.refused
+    assert raw["uuid"] in refused
+    assert not load_results(stores.results, properties=["static"])
+
+
+def test_only_the_phases_asked_for(stores: Stores) -> None:
+    assert build(stores, phases=["na2s"]).built == []
+    assert len(build(stores, phases=["na-bcc"]).built) == 3

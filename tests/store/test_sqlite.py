@@ -1,0 +1,473 @@
+"""The embedded store beside other stores and under jobflow."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import pickle
+import sqlite3
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from bson import ObjectId
+from jobflow import Flow, JobStore, job, run_locally
+from maggma.core import Sort, StoreError
+from maggma.core.validator import Validator
+from maggma.stores import MemoryStore
+from monty.json import MontyDecoder, MontyEncoder
+from pymatgen.core import Lattice, Structure
+from pymongo.errors import DuplicateKeyError, OperationFailure, WriteError
+
+from nawf.errors import StoreFileError
+from nawf.store.sqlite import SQLiteStore
+from nawf.store.sqlite_check import info, verify
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "stores" / "store.db"
+
+
+@pytest.fixture
+def store(path):
+    with SQLiteStore(path, key="k", index_fields=("k", "t", "t.x")) as opened:
+        yield opened
+
+
+def contents(store, **query):
+    return [{k: v for k, v in d.items() if k != "_id"} for d in store.query(**query)]
+
+
+# --- jobflow -------------------------------------------------------------------------------------------
+
+
+@job(data="frames")
+def heavy(count):
+    return {"frames": [[float(i), 0.5] for i in range(count)], "count": count}
+
+
+@job
+def light(previous):
+    return previous["count"] + len(previous["frames"])
+
+
+@job(data=Structure)
+def strained(structure):
+    return {"structure": structure.apply_strain(0.01, inplace=False), "note": "strained"}
+
+
+def test_jobflow_runs_on_two_collections_of_one_file(path, tmp_path):
+    docs = SQLiteStore(path, "outputs", index_fields=("uuid", "index", "metadata.phase"), key="uuid")
+    data = SQLiteStore(path, "data", index_fields=("blob_uuid", "job_uuid"), key="blob_uuid")
+    jobs = JobStore(docs, additional_stores={"data": data})
+    first = heavy(40)
+    second = light(first.output)
+    third = strained(Structure(Lattice.cubic(4.2), ["Na", "S"], [[0, 0, 0], [0.5, 0.5, 0.5]]))
+    flow = Flow([first, second, third])
+    flow.update_metadata({"phase": "nas"})
+
+    run_locally(flow, store=jobs, root_dir=tmp_path, ensure_success=True, log=False)
+
+    assert docs.count() == 3
+    assert data.count() == 2
+    assert jobs.get_output(second.uuid) == 80
+    stored = docs.query_one({"uuid": first.uuid})["output"]
+    assert stored["frames"]["store"] == "data"
+    loaded = jobs.query_one({"uuid": first.uuid, "metadata.phase": "nas"}, load=True)["output"]
+    assert loaded["frames"][39] == [39.0, 0.5]
+    structure = MontyDecoder().process_decoded(jobs.get_output(third.uuid, load=True)["structure"])
+    assert structure.lattice.a == pytest.approx(4.242)
+    jobs.remove_docs({"uuid": first.uuid})
+    assert (docs.count(), data.count()) == (2, 1)
+    jobs.close()
+    assert verify(path) == []
+
+
+def test_job_store_survives_serialisation(path):
+    jobs = JobStore(SQLiteStore(path), additional_stores={"data": SQLiteStore(path, "data")})
+    again = MontyDecoder().decode(MontyEncoder().encode(jobs))
+    assert again.docs_store == jobs.docs_store
+    assert again.docs_store.key == "uuid"
+    assert again.additional_stores["data"].collection_name == "data"
+
+
+# --- the object ----------------------------------------------------------------------------------------
+
+
+def test_round_trips_keep_every_setting(path):
+    settings = {"index_fields": ("a", "b.c"), "key": "id", "busy_timeout_s": 3.5, "read_only": True}
+    store = SQLiteStore(path, "phases", **settings, last_updated_field="touched", last_updated_type="isoformat")
+    for again in (
+        SQLiteStore.from_dict(store.as_dict()),
+        MontyDecoder().decode(MontyEncoder().encode(store)),
+        pickle.loads(pickle.dumps(store)),
+        copy.deepcopy(store),
+    ):
+        assert again == store
+        assert hash(again) == hash(store)
+        assert again.as_dict() == store.as_dict()
+        assert (again.index_fields, again.last_updated_field) == (("a", "b.c"), "touched")
+
+
+def test_equality_is_of_file_and_collection(path, tmp_path, monkeypatch):
+    assert SQLiteStore(path) == SQLiteStore(str(path), key="other")
+    assert SQLiteStore(path) != SQLiteStore(path, "other")
+    assert SQLiteStore(path) != MemoryStore("outputs")
+    monkeypatch.chdir(tmp_path)
+    assert SQLiteStore("stores/store.db") == SQLiteStore(path)
+
+
+def test_a_pickled_open_store_opens_again(store):
+    store.update({"k": 1})
+    again = pickle.loads(pickle.dumps(store))
+    with pytest.raises(StoreError, match="connect"):
+        again.count()
+    with again:
+        assert again.count() == 1
+
+
+def test_close_and_reconnect(store):
+    store.update({"k": 1})
+    store.close()
+    store.close()
+    with pytest.raises(StoreError, match="connect"):
+        store.update({"k": 2})
+    store.connect()
+    store.connect(force_reset=True)
+    store.update({"k": 2})
+    assert store.distinct("k") == [1, 2]
+
+
+# --- reading -------------------------------------------------------------------------------------------
+
+
+def test_projection_as_mongodb_documents_it(store):
+    # mongomock-ng fails where a list holds scalars beside sub-documents, and loses a scalar on an excluded path.
+    document = {"k": 1, "a": [1, {"b": 2, "c": 3}, [{"b": 4}]], "n": {"x": 1, "y": {"z": 2}}, "s": 5}
+    store.update(document)
+
+    def projected(properties):
+        return contents(store, properties=properties)[0]
+
+    assert projected(["a.b", "s.x"]) == {"a": [{"b": 2}, [{"b": 4}]]}
+    assert projected({"n.y.z": 1}) == {"n": {"y": {"z": 2}}}
+    assert projected({"a.b": 0, "s.x": 0, "n.y": 0}) == {
+        "k": 1, "a": [1, {"c": 3}, [{}]], "n": {"x": 1}, "s": 5,
+    }  # fmt: skip
+    assert projected({"a": {"$slice": 1}, "k": 1}) == {"k": 1, "a": [1]}
+    assert set(store.query_one(properties=["k"])) == {"_id", "k"}
+    assert store.query_one(properties={"_id": 0, "k": 1}) == {"k": 1}
+    assert set(store.query_one(properties={"_id": 1})) == {"_id"}
+    assert store.query_one(properties=[]) == store.query_one()
+    with pytest.raises(ValueError, match="both"):
+        projected({"a": 1, "k": 0})
+    with pytest.raises(OperationFailure, match="collision"):
+        projected(["n", "n.x"])
+
+
+def test_malformed_criteria_are_refused_even_without_documents(store):
+    for criteria in ({"k": {"$near": 1}}, {"k": {"$in": 3}}, {"$or": []}, {"$nonsense": 1}):
+        with pytest.raises(OperationFailure):
+            store.count(criteria)
+        with pytest.raises(OperationFailure):
+            list(store.query(criteria))
+    store.update({"k": 1, "a": 1})
+    with pytest.raises(OperationFailure):
+        list(store.query({"a": {"$bogus": 1}, "k": 2}))
+    with pytest.raises(TypeError):
+        store.count("k")
+    with pytest.raises(OperationFailure, match="run code"):
+        store.count({"$and": [{"k": 1}, {"$where": "this.k == 1"}]})
+
+
+def test_changing_the_store_while_reading_it(store):
+    store.update([{"k": i, "state": "new"} for i in range(500)])
+    for document in store.query({"state": "new"}):
+        store.update({"k": document["k"], "state": "old"})
+        store.update({"k": 1000 + document["k"], "state": "new"})
+        if document["k"] % 2:
+            store.remove_docs({"k": document["k"] + 1})
+    assert store.count({"state": "new"}) == store.count({"k": {"$gte": 1000}})
+    assert 250 <= store.count({"state": "new"}) <= 500
+
+
+def test_groupby_takes_what_memory_store_cannot(store):
+    store.update([{"k": i, "g": g} for i, g in enumerate([None, "a", 1, "a", True])] + [{"k": 9}])
+    groups = {repr(head["g"]): sorted(d["k"] for d in docs) for head, docs in store.groupby("g", properties=["k"])}
+    assert groups == {"None": [0], "'a'": [1, 3], "1": [2, 4]}
+    limited = list(store.groupby(["g"], {"g": "a"}, ["k"], sort={"k": -1}, limit=1))
+    assert [[d["k"] for d in docs] for _, docs in limited] == [[3]]
+
+
+def test_aggregate(store):
+    store.update([{"k": i, "phase": "ab"[i % 2], "e": float(i)} for i in range(6)])
+    pipeline = [
+        {"$match": {"k": {"$gt": 0}}},
+        {"$group": {"_id": "$phase", "sum": {"$sum": "$e"}}},
+        {"$sort": {"_id": 1}},
+    ]
+    assert store.aggregate(pipeline) == [{"_id": "a", "sum": 6.0}, {"_id": "b", "sum": 9.0}]
+    with pytest.raises(OperationFailure, match="lookup"):
+        store.aggregate([{"$lookup": {"from": "other", "localField": "k", "foreignField": "k", "as": "x"}}])
+
+
+@pytest.mark.parametrize("kind", ["datetime", "isoformat"])
+def test_last_updated_and_newer_in_equal_memory_store(path, kind):
+    start = datetime(2026, 1, 1)
+    moments = [start + timedelta(seconds=i) for i in range(6)]
+    stamps = moments if kind == "datetime" else [m.isoformat(timespec="milliseconds") for m in moments]
+    source = MemoryStore(key="k", last_updated_type=kind)
+    source.connect()
+    source.update([{"k": i, "last_updated": stamp} for i, stamp in enumerate(stamps)])
+    answers = []
+    for target in (
+        MemoryStore(key="k", last_updated_type=kind),
+        SQLiteStore(path, key="k", last_updated_type=kind),
+    ):
+        target.connect()
+        empty = target.last_updated
+        target.update([{"k": i, "last_updated": stamps[i]} for i in range(3)])
+        newer = [sorted(target.newer_in(source, exhaustive=exhaustive)) for exhaustive in (False, True)]
+        older = sorted(source.newer_in(target, exhaustive=True))
+        answers.append((empty, target.last_updated, newer, older))
+    assert answers[0] == answers[1]
+    assert answers[1][2] == [[3, 4, 5], [3, 4, 5]]
+
+
+# --- writing -------------------------------------------------------------------------------------------
+
+
+def test_dotted_keys_name_documents(store):
+    key = ["job.uuid", "job.index"]
+    store.update([{"job": {"uuid": "u", "index": i}, "n": i} for i in (1, 2)], key=key)
+    store.update({"job": {"uuid": "u", "index": 2}, "n": 5}, key=tuple(key))
+    assert sorted(d["n"] for d in store.query()) == [1, 5]
+    with pytest.raises(KeyError, match=r"job\.uuid"):
+        store.update({"job": {"index": 2}}, key=key)
+
+
+def test_id_is_kept_given_and_immutable(store):
+    given = ObjectId()
+    store.update({"k": 1, "_id": given})
+    store.update({"k": 1, "x": 2})
+    assert store.query_one({"_id": given}) == {"_id": given, "k": 1, "x": 2}
+    document = store.query_one({"k": 1})
+    store.update(document | {"x": 3})
+    assert store.query_one({"_id": given})["x"] == 3
+    with pytest.raises(WriteError, match="_id"):
+        store.update({"k": 1, "_id": ObjectId()})
+    with pytest.raises(DuplicateKeyError):
+        store.update({"k": 2, "_id": given})
+    store.update({"_id": "by name", "k": 3}, key="_id")
+    store.update({"_id": "by name", "k": 4}, key="_id")
+    assert sorted(store.distinct("k")) == [1, 4]
+
+
+@pytest.mark.parametrize(
+    "bad", [{"k": 2, "$set": 1}, {"no key": 1}, {"k": 2, "x": 2**70}, {"k": 2, "a\0b": 1}, {"k": 2, "x": "\ud800"}]
+)
+def test_a_batch_with_a_bad_document_changes_nothing(store, bad):
+    store.update([{"k": 0}, {"k": 1}])
+    with pytest.raises(Exception, match=r".") as caught:
+        store.update([{"k": 1, "x": 1}, {"k": 5}, bad, {"k": 6}])
+    assert not isinstance(caught.value, sqlite3.Error)
+    assert contents(store) == [{"k": 0}, {"k": 1}]
+
+
+def test_documents_are_serialised_as_by_mongo_store(store):
+    lattice = Lattice.cubic(3.0)
+    moment = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+    document = {"k": 1, "lattice": lattice, "when": moment, "raw": b"\0\1", 5: (1, 2), "oid": ObjectId("1" * 24)}
+    memory = MemoryStore(key="k")
+    memory.connect()
+    for each in (memory, store):
+        each.update(document)
+    assert contents(store) == contents(memory)
+    assert "lattice" in document
+    assert document["lattice"] is lattice
+    assert contents(store)[0]["when"] == datetime(2026, 1, 2, 3, 4, 5, 678000)
+
+
+class Positive(Validator):
+    def __init__(self, strict=False):
+        self._strict = strict
+
+    @property
+    def strict(self):
+        return self._strict
+
+    def is_valid(self, doc):
+        return doc["x"] > 0
+
+    def validation_errors(self, doc):
+        return [f"x is {doc['x']}"]
+
+
+def test_validator(path):
+    documents = [{"k": 1, "x": 1}, {"k": 2, "x": -1}]
+    with SQLiteStore(path, key="k", validator=Positive()) as store:
+        store.update(documents)
+        assert store.distinct("k") == [1]
+    with SQLiteStore(path, key="k", validator=Positive(strict=True)) as store:
+        with pytest.raises(ValueError, match="x is -1"):
+            store.update([{"k": 3, "x": 1}, {"k": 2, "x": -1}])
+        assert store.distinct("k") == [1]
+
+
+def test_long_documents_come_back_whole(store):
+    document = {"k": 1, "text": "x" * 3_000_000, "rows": [[0.1 * i, -i] for i in range(20_000)]}
+    store.update(document)
+    assert contents(store) == [document]
+
+
+def test_transaction_is_one_step(store):
+    store.update({"k": 1, "n": 1})
+    with store.transaction():
+        n = store.query_one({"k": 1})["n"]
+        store.update({"k": 1, "n": n + 1})
+        with pytest.raises(KeyError):
+            store.update([{"k": 7}, {"n": 1}])
+    assert contents(store) == [{"k": 1, "n": 2}]
+    store.ensure_index("n", unique=True)
+    with store.transaction():
+        store.update({"k": 2, "n": 3})
+        with pytest.raises(DuplicateKeyError):
+            store.update([{"k": 3, "n": 4}, {"k": 4, "n": 4}])
+    assert store.distinct("k") == [1, 2]
+
+
+def test_a_failed_transaction_leaves_nothing(store):
+    store.update([{"k": 1}, {"k": 2}])
+
+    def fail():
+        with store.transaction():
+            store.remove_docs({})
+            assert store.count() == 0
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert store.count() == 2
+
+
+# --- indexes -------------------------------------------------------------------------------------------
+
+
+def test_unique_index_refuses_a_second_document(store):
+    store.update([{"k": i, "u": f"u{i}", "tags": [i, -i]} for i in range(1, 4)])
+    assert store.ensure_index("u", unique=True)
+    with pytest.raises(DuplicateKeyError, match="u2"):
+        store.update([{"k": 8, "u": "new"}, {"k": 9, "u": "u2"}])
+    with pytest.raises(DuplicateKeyError):
+        store.update({"k": 1, "u": "u2"})
+    store.update({"k": 1, "u": "free"})
+    store.update({"k": 9, "u": "u1"})
+    store.update({"k": 10})
+    with pytest.raises(DuplicateKeyError):
+        store.update({"k": 11, "u": None})
+    assert sorted(store.distinct("k")) == [1, 2, 3, 9, 10]
+
+
+def test_unique_index_on_lists_and_long_values(store):
+    store.update([{"k": 1, "v": [1, 2]}, {"k": 2, "v": "x" * 1000}, {"k": 3, "v": {"a": [1]}}, {"k": 4, "v": True}])
+    assert store.ensure_index("v", unique=True)
+    for value in (2, [3, 1], "x" * 1000, {"a": [1]}, True):
+        with pytest.raises(DuplicateKeyError):
+            store.update({"k": 9, "v": value})
+    for k, value in enumerate([3, "x" * 999, {"a": [2]}, False], start=10):
+        store.update({"k": k, "v": value})
+    assert store.count() == 8
+
+
+def test_no_unique_index_over_duplicates(store, path):
+    store.update([{"k": 1, "u": 1}, {"k": 2, "u": 1}])
+    assert not store.ensure_index("u", unique=True)
+    assert store.ensure_index("u")
+    assert not store.ensure_index("u", unique=True)
+    store.remove_docs({"k": 2})
+    assert store.ensure_index("u", unique=True)
+    assert store.ensure_index("u")
+    store.close()
+    assert info(path).collections[0].unique_fields == ("_id", "u")
+
+
+def test_update_by_an_unindexed_key_indexes_it(store, path):
+    store.update({"k": 1, "other": {"id": 2}}, key="other.id")
+    assert "other.id" in info(path).collections[0].index_fields
+
+
+MOMENTS = [datetime(2026, 1, day) for day in (3, 1, 2)]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [[], [[]], ["b" * 300, "b" * 299], [{"x": 1}, {"x": 0}], [[1, 9], [0]], [[[3], 1], 0], [b"xy", b"z"]],
+    ids=["scalars", "empty list", "long texts", "mappings", "lists", "nested lists", "bytes"],
+)
+def test_sort_and_limit_by_index_with_every_type(store, more):
+    memory = MemoryStore(key="k")
+    memory.connect()
+    values = [2, "b", None, 1.5, True, *MOMENTS, "a", 2.0, ObjectId("2" * 24), ObjectId("1" * 24), *more]
+    for each in (memory, store):
+        each.update([{"k": i, "t": t} for i, t in enumerate(values)] + [{"k": 99}])
+    for field, way, limit in itertools.product(("t", "t.x"), (Sort.Ascending, Sort.Descending), (0, 1, 5, 50)):
+        for criteria in ({}, {"t": {"$gt": 1}}, {"t": {"$ne": None}, "k": {"$lt": 8}}):
+            query = {"criteria": criteria, "sort": {field: way}, "limit": limit, "skip": 1}
+            assert contents(store, **query) == contents(memory, **query)
+
+
+# --- info and verify -----------------------------------------------------------------------------------
+
+
+def test_info(path):
+    with SQLiteStore(path, "a", index_fields=("x",)) as a, SQLiteStore(path, "b", index_fields=()) as b:
+        a.update([{"task_id": i} for i in range(3)])
+        b.update({"task_id": 1})
+        while_open = info(path)
+    closed = info(path)
+    assert [(c.name, c.documents, c.index_fields) for c in closed.collections] == [
+        ("a", 3, ("_id", "task_id", "x")),
+        ("b", 1, ("_id", "task_id")),
+    ]
+    assert while_open.collections == closed.collections
+    assert closed.size_bytes == path.stat().st_size
+    assert closed.schema_version == 1
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        ("UPDATE documents SET body = substr(body, 1, 20) WHERE id = 2", "document 2 is damaged"),
+        ("UPDATE documents SET codec = 1 WHERE id = 2", "document 2 is damaged"),
+        ("UPDATE entries SET value = 77 WHERE document = 2 AND value = 1", "missing from the index on k"),
+        ("DELETE FROM entries WHERE document = 3 AND rank = 10", "instead of 5"),
+        ("INSERT INTO entries SELECT id, 10, 5, 1 FROM fields WHERE name = 'k'", "6 entries instead of 5"),
+        ("INSERT INTO entries VALUES (999, 10, 5, 1)", "no index: 1"),
+        ("INSERT INTO documents SELECT 50, 9, oid, codec, body FROM documents LIMIT 1", "no collection: 1"),
+        ("UPDATE fields SET is_multikey = 0", "several values"),
+        ("UPDATE fields SET is_unique = 1 WHERE name = 'same'", "holds a value twice"),
+        ("DELETE FROM fields", "lost its indexes"),
+    ],
+)
+def test_verify_finds_damage(path, damage, told):
+    with SQLiteStore(path, key="k", index_fields=("same", "many")) as store:
+        store.update([{"k": i, "same": "s", "many": [i, -i - 1]} for i in range(5)])
+    assert verify(path) == []
+    with sqlite3.connect(path) as db:
+        db.execute(damage)
+    db.close()
+    problems = verify(path)
+    assert any(told in problem for problem in problems), problems
+
+
+def test_a_damaged_document_is_one_clear_line(path):
+    with SQLiteStore(path, key="k") as store:
+        store.update({"k": 1})
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE documents SET body = x'0102'")
+    db.close()
+    with (
+        SQLiteStore(path, key="k") as store,
+        pytest.raises(StoreFileError, match=r"store\.db: document 1 is damaged"),
+    ):
+        store.query_one({"k": 1})
