@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.util
 import io
 from datetime import UTC, datetime
 from functools import cached_property
@@ -41,28 +42,34 @@ class ChgnetEngine(InProcessEngine):
     """CHGNet-r2SCAN. Protocol ``seed`` is tight enough for phonons; ``coarse`` is for a first look."""
 
     def __init__(self, spec: EngineSpec) -> None:
+        """Check that what is needed is there; torch itself is loaded with the model, when that is needed.
+
+        Raises
+        ------
+        EngineError
+            When a package, the weights or the device is missing.
+        """
         super().__init__(spec)
-        try:
-            import chgnet
+        for package in ("torch", "chgnet"):
+            if importlib.util.find_spec(package) is None:
+                raise EngineError(
+                    f"engine {spec.name} needs the package {package}",
+                    hint="install it with: pip install torch==2.13.0 && pip install 'nawf[chgnet]'",
+                )
+        self._weights = _weights_file()
+        if spec.device != "cpu":
             import torch
-        except ImportError as error:
-            raise EngineError(
-                f"engine {spec.name} needs the package {error.name!r}",
-                hint="install it with: pip install torch==2.13.0 && pip install 'nawf[chgnet]'",
-            ) from error
-        if spec.device.startswith("cuda") and not torch.cuda.is_available():
-            raise EngineError(f"device {spec.device!r} is not available", hint="use --device cpu")
-        if spec.threads:
-            torch.set_num_threads(spec.threads)
-        folder = Path(chgnet.__file__).parent / "pretrained" / MODEL_NAME
-        self._weights = next(iter(sorted(folder.glob("*.pth.tar"))), None)
-        if self._weights is None:
-            raise EngineError("the installed chgnet has no r2SCAN weights", hint="install chgnet==0.4.2")
+
+            if not torch.cuda.is_available():
+                raise EngineError(f"device {spec.device!r} is not available", hint="use --device cpu")
 
     @cached_property
     def _model(self) -> Any:
+        import torch
         from chgnet.model import CHGNet
 
+        if self.spec.threads:
+            torch.set_num_threads(self.spec.threads)
         with contextlib.redirect_stdout(io.StringIO()):  # it greets
             return CHGNet.load(model_name=MODEL_NAME, use_device=self.spec.device, verbose=False)
 
@@ -80,7 +87,6 @@ class ChgnetEngine(InProcessEngine):
 
     @cached_property
     def _weights_hash(self) -> str:
-        assert self._weights is not None
         return hashlib.sha256(self._weights.read_bytes()).hexdigest()
 
     def calculation(self) -> Calculation:
@@ -153,3 +159,14 @@ class ChgnetEngine(InProcessEngine):
         per_evaluation = 0.01 + 0.0015 * n_atoms
         evaluations = {"relax": 30 + 3 * n_atoms, "static": 1, "phonon": n_cells}
         return per_evaluation * evaluations[step]
+
+
+def _weights_file() -> Path:
+    """File of the r2SCAN weights inside the installed chgnet, found without importing it."""
+    spec = importlib.util.find_spec("chgnet")
+    origin = spec.origin if spec is not None else None
+    folder = Path(origin).parent / "pretrained" / MODEL_NAME if origin else Path()
+    found = sorted(folder.glob("*.pth.tar"))
+    if not found:
+        raise EngineError("the installed chgnet has no r2SCAN weights", hint="install chgnet==0.4.2")
+    return found[0]

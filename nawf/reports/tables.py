@@ -6,10 +6,14 @@ import csv
 import io
 import json
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+
+_NOTE_WIDTH = 100
 
 
 class Format(StrEnum):
@@ -94,8 +98,12 @@ def render_terminal(table: Table) -> str:
 
     parts = [table.title, rule, line([c.title for c in table.columns]), rule]
     parts += [line(row) for row in cells] or ["(no rows)"]
-    parts += [rule, *table.notes]
+    parts += [rule, *(_wrapped(note, max(len(rule), _NOTE_WIDTH)) for note in table.notes)]
     return "\n".join(parts) + "\n"
+
+
+def _wrapped(note: str, width: int) -> str:
+    return textwrap.fill(note, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 def render_csv(table: Table) -> str:
