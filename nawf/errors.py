@@ -6,6 +6,8 @@ that escapes is a defect of nawf.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class NawfError(Exception):
     """Base of all expected failures.
@@ -27,6 +29,10 @@ class NawfError(Exception):
         self.where = where
         self.hint = hint
         super().__init__(what, where, hint)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Worker processes send errors home by pickle, which knows no keyword arguments.
+        return _rebuilt, (type(self), self.what, self.where, self.hint)
 
     def __str__(self) -> str:
         head = f"{self.where}: " if self.where else ""
@@ -62,3 +68,7 @@ class CalculationError(NawfError):
     """A calculation ended without a usable result."""
 
     exit_code = 1
+
+
+def _rebuilt(kind: type[NawfError], what: str, where: str | None, hint: str | None) -> NawfError:
+    return kind(what, where=where, hint=hint)

@@ -59,8 +59,8 @@ def listening(listener: Listener) -> Iterator[None]:
 def step_of(phase: str, step: str) -> Iterator[None]:
     """Mark a block as one step of a phase; start, end and failure are announced."""
     token = _current.set((phase, step))
-    emit(State.STARTED)
     try:
+        emit(State.STARTED)
         yield
     except BaseException as error:
         emit(State.FAILED, message=f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)

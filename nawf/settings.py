@@ -87,7 +87,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         if name.startswith(PREFIX) and not name.startswith(PREFIX + "TEST_"):
             key = name.removeprefix(PREFIX).lower()
             is_list = key == "structures"
-            values[key] = tuple(text.split(_LIST_SEPARATOR)) if is_list else text
+            values[key] = tuple(filter(None, text.split(_LIST_SEPARATOR))) if is_list else text
     return values
 
 

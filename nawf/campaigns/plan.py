@@ -12,7 +12,7 @@ import spglib
 
 from nawf.campaigns.schema import Campaign
 from nawf.engines.base import Engine, intended_fingerprint
-from nawf.errors import CampaignError
+from nawf.errors import CampaignError, StructureError
 from nawf.phases.library import Library, Phase
 from nawf.results.crystal import Crystal
 from nawf.results.documents import ResultDocument
@@ -73,15 +73,14 @@ def campaign_phases(campaign: Campaign, library: Library) -> tuple[Phase, ...]:
     CampaignError
         When a phase, system, tag or reference is unknown, or nothing is left.
     """
-    chosen = campaign.phases
-    found = library.select(
-        ids=chosen.ids,
-        systems=chosen.systems,
-        tags=chosen.tags,
-        exclude_ids=chosen.exclude_ids,
-        exclude_tags=chosen.exclude_tags,
-        exclude_origins=chosen.exclude_origins,
-    )
+    try:
+        return _checked_phases(campaign, library)
+    except StructureError as error:
+        raise CampaignError(error.what, where=campaign.name, hint=error.hint) from error
+
+
+def _checked_phases(campaign: Campaign, library: Library) -> tuple[Phase, ...]:
+    found = library.select(**campaign.phases.model_dump())
     if not found:
         raise CampaignError("no phase is left of the selection", where=campaign.name)
     ids = {p.id for p in found}
@@ -90,6 +89,10 @@ def campaign_phases(campaign: Campaign, library: Library) -> tuple[Phase, ...]:
             raise CampaignError(f"reference {phase_id} is not a phase of {element}", where=campaign.name)
         if phase_id not in ids:
             raise CampaignError(f"reference {phase_id} is not among its phases", where=campaign.name)
+    formulas = {p.formula for p in library}
+    for name in (name for task in campaign.voltage for name in task.skip):
+        if name not in formulas:
+            library.get(name)
     return found
 
 
@@ -125,6 +128,7 @@ def make_plan(
                 and document.card.card_hash == hashes[document.phase]
             ):
                 done[document.phase, document.property] = document
+        _forget_given_up(done, relax_method)
     steps: list[PlannedStep] = []
     tasks: list[PhaseTask] = []
     for phase in phases:
@@ -134,6 +138,16 @@ def make_plan(
         if task is not None:
             tasks.append(task)
     return Plan(campaign, engine, tuple(steps), tuple(tasks))
+
+
+def _forget_given_up(done: dict[tuple[str, str], ResultDocument], relax_method: RelaxMethod) -> None:
+    """A relaxation that ran out of steps is not done if it may take more of them now."""
+    for (phase, prop), document in list(done.items()):
+        if prop == "relax" and document.verdict.failed:
+            result = document.record()
+            assert isinstance(result, RelaxResult)
+            if not result.converged and result.method.max_steps < relax_method.max_steps:
+                del done[phase, prop]
 
 
 def _plan_phase(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from nawf.errors import CampaignError
 from nawf.results.methods import PhononMethod, RelaxMethod
 from nawf.shipped import shipped_folder
-from nawf.strict_yaml import read_yaml_model
+from nawf.strict_yaml import describe_validation_error, read_yaml_model
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -112,6 +112,13 @@ class Campaign(BaseModel):
     relax: RelaxChanges = RelaxChanges()
     phonon: PhononChanges = PhononChanges()
 
+    @field_validator("temperatures_k")
+    @classmethod
+    def _temperatures_are_unique(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("a temperature is given twice")
+        return value
+
     def relax_method(self, base: RelaxMethod) -> RelaxMethod:
         """The protocol's relaxation settings with the campaign's changes."""
         return RelaxMethod.model_validate(base.model_dump() | self.relax.model_dump(exclude_none=True))
@@ -149,10 +156,17 @@ def load_campaign(name_or_path: str | Path) -> Campaign:
 
 
 def _check_methods(campaign: Campaign, path: Path) -> None:
-    """Changed settings must be within the limits of the methods themselves."""
+    """Changed settings must be within the limits of the methods, and temperatures within their grid."""
     try:
         campaign.relax_method(RelaxMethod())
-        campaign.phonon_method(PhononMethod())
-    except ValueError as error:
-        first = str(error).splitlines()[1:3]
-        raise CampaignError(": ".join(s.strip() for s in first), where=str(path)) from None
+        phonon = campaign.phonon_method(PhononMethod())
+    except ValidationError as error:
+        raise CampaignError(describe_validation_error(error), where=str(path)) from None
+    hottest = max(campaign.temperatures_k, default=0.0)
+    if "phonon" in campaign.properties and hottest > phonon.max_temperature_k:
+        end = f"{phonon.max_temperature_k:g} K"
+        raise CampaignError(
+            f"temperatures_k: {hottest:g} K is beyond the phonons' grid, which ends at {end}",
+            where=str(path),
+            hint="raise max_temperature_k under phonon",
+        )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nawf.errors import CampaignError
+from nawf.errors import CampaignError, EngineError
 from nawf.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -79,11 +79,15 @@ def set_up(
     # A protocol of the campaign's engine means nothing to another.
     own = campaign.protocol if engine in (None, campaign.engine) else None
     _, threads = choose_workers(len(chosen), workers, settings.threads, settings.device)
-    spec = engine_spec(
-        engine or campaign.engine,
-        protocol or own,
-        device=settings.device,
-        threads=threads,
-        batch_size=settings.batch_size,
-    )
+    try:
+        spec = engine_spec(
+            engine or campaign.engine,
+            protocol or own,
+            device=settings.device,
+            threads=threads,
+            batch_size=settings.batch_size,
+        )
+    except EngineError as error:
+        where = None if engine or protocol else campaign.name
+        raise EngineError(error.what, where=where, hint=error.hint) from error
     return Setup(settings, campaign, chosen, build_engine(spec), tuple(properties))

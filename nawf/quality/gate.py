@@ -5,6 +5,10 @@ A result that fails never enters a report as a number; one with a warning is mar
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from nawf.results.outputs import PhononResult, RelaxResult, StaticResult
@@ -27,11 +31,29 @@ class GateLimits(BaseModel):
 def judge(result: RelaxResult | StaticResult | PhononResult, limits: GateLimits | None = None) -> Verdict:
     """Verdict on a result."""
     limits = limits or GateLimits()
+    if strange := _not_finite(result.model_dump(mode="python")):
+        reason = f"not a finite number: {', '.join(strange)}"
+        return Verdict(reasons=(Reason(rule="finite", level=Level.FAIL, message=reason),))
     if isinstance(result, RelaxResult):
         return Verdict(reasons=tuple(_relax_reasons(result, limits)))
     if isinstance(result, StaticResult):
         return Verdict(reasons=tuple(_static_reasons(result)))
     return Verdict(reasons=tuple(_phonon_reasons(result, limits)))
+
+
+def _not_finite(content: Mapping[str, Any]) -> list[str]:
+    """Names of the fields that hold a number which is none."""
+    return [name for name, value in content.items() if not _is_finite(value)]
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, Mapping):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_is_finite, value))
+    return True
 
 
 def _relax_reasons(result: RelaxResult, limits: GateLimits) -> list[Reason]:
@@ -88,7 +110,7 @@ def _phonon_reasons(result: PhononResult, limits: GateLimits) -> list[Reason]:
             Reason(
                 rule="imaginary-modes",
                 level=Level.FAIL,
-                message=f"{result.imaginary_fraction:.2%} of the modes are imaginary, down to "
+                message=f"{100 * result.imaginary_fraction:.2g} % of the modes are imaginary, down to "
                 f"{abs(result.lowest_frequency_thz):.2f}i THz; the free energy lacks them",
             )
         )

@@ -10,7 +10,7 @@ from nawf.errors import ReportError
 from nawf.reports.tables import Column, shown
 from nawf.results.energetics import PhaseEnergetics
 from nawf.thermo.conditions import Condition
-from nawf.thermo.entries import Entry, EntrySet, entries_at
+from nawf.thermo.entries import Entry, EntrySet, LeftOut, entries_at
 from nawf.thermo.references import ElementReference, element_references, extrapolation_notes
 from nawf.thermo.vibrations import soft_mode_shift_ev_per_atom
 from nawf.units import MEV_PER_EV
@@ -53,11 +53,13 @@ class Basis:
     def __post_init__(self) -> None:
         if not self.energetics:
             raise ReportError("there are no results to report", hint="nawf run CAMPAIGN makes some")
+        object.__setattr__(self, "conditions", tuple(dict.fromkeys(self.conditions)))
 
     @cached_property
     def entry_sets(self) -> dict[Condition, EntrySet]:
-        """Entries at each condition."""
-        return {c: entries_at(self.energetics, c, include_soft=self.include_soft) for c in self.conditions}
+        """Entries at each condition; phases with an element of which there is no phase are left out."""
+        made = (entries_at(self.energetics, c, include_soft=self.include_soft) for c in self.conditions)
+        return {c: with_references(s) for c, s in zip(self.conditions, made, strict=True)}
 
     @cached_property
     def element_references(self) -> dict[Condition, dict[str, ElementReference]]:
@@ -70,12 +72,22 @@ class Basis:
         found = {e.phase: e for s in self.entry_sets.values() for e in s.entries}
         return tuple(sorted(found.values(), key=_order))
 
+    @cached_property
+    def ground_states(self) -> frozenset[str]:
+        """The lowest polymorph of each compound at the first condition; published values are laid beside it."""
+        lowest: dict[object, Entry] = {}
+        for entry in self.entry_sets[self.conditions[0]].entries:
+            if not entry.is_element and (
+                entry.key not in lowest or entry.energy_ev_per_atom < lowest[entry.key].energy_ev_per_atom
+            ):
+                lowest[entry.key] = entry
+        return frozenset(entry.phase for entry in lowest.values())
+
     def marks(self, phase: str) -> str:
         """Signs behind the name of a phase; :meth:`notes` explains them."""
         item = next(e for e in self.energetics if e.phase == phase)
         soft = self._soft_used and item.vibrations is not None and item.vibrations.is_soft
-        other = [w for w in item.warnings if not (item.vibrations and item.vibrations.is_soft and "modes" in w)]
-        signs = (SOFT if soft else "", WARN if other else "", LOW_TRUST if item.origin == "prototype" else "")
+        signs = (SOFT if soft else "", WARN if item.warnings else "", LOW_TRUST if item.origin == "prototype" else "")
         return "".join(signs)
 
     @property
@@ -119,7 +131,7 @@ class Basis:
     def _soft_note(self, phase: str) -> str:
         vibrations = next(e.vibrations for e in self.energetics if e.phase == phase)
         assert vibrations is not None
-        text = f"{phase} {100 * vibrations.imaginary_fraction:.2g} %"
+        text = f"{phase} {100 * vibrations.imaginary_fraction:.3g} %"
         hottest = max((c.temperature_k for c in self.conditions if c.temperature_k is not None), default=None)
         shift = None if hottest is None else soft_mode_shift_ev_per_atom(vibrations, hottest)
         if shift is None:
@@ -133,7 +145,10 @@ class Basis:
             for left in entry_set.left_out:
                 by_reason.setdefault((left.phase, left.reason), []).append(condition.label)
         lines = [f"Left out at {', '.join(labels)}: {p}: {reason}" for (p, reason), labels in by_reason.items()]
-        return lines + [f"Missing: {phase}: {reason}" for phase, reason in self.missing.items()]
+        missing: dict[str, list[str]] = {}
+        for phase, reason in self.missing.items():
+            missing.setdefault(reason, []).append(phase)
+        return lines + [f"Missing ({reason}): {_some(phases)}" for reason, phases in missing.items()]
 
 
 def condition_key(name: str, condition: Condition, unit: str) -> str:
@@ -142,14 +157,35 @@ def condition_key(name: str, condition: Condition, unit: str) -> str:
 
 
 def phase_columns() -> list[Column]:
-    """Columns that name the phase; the second key carries the marks, for machines."""
-    return [Column("shown", "phase"), Column("formula", "formula")]
+    """Columns that name the phase, with its marks behind it, and its formula."""
+    return [Column("phase", "phase", marks_key="marks"), Column("formula", "formula")]
 
 
 def phase_cells(basis: Basis, entry: Entry) -> dict[str, str]:
     """Cells for :func:`phase_columns`."""
-    marks = basis.marks(entry.phase)
-    return {"phase": entry.phase, "marks": marks, "shown": entry.phase + marks, "formula": entry.formula}
+    return {"phase": entry.phase, "marks": basis.marks(entry.phase), "formula": entry.formula}
+
+
+def with_references(entry_set: EntrySet) -> EntrySet:
+    """The set without phases of elements that have no phase of their own, unless only elements would be left.
+
+    An oxide among the sulfides cannot have a formation energy without oxygen, but need not stop the report.
+    """
+    there = {next(iter(e.composition)) for e in entry_set.entries if e.is_element}
+    kept = tuple(e for e in entry_set.entries if set(e.composition) <= there)
+    if all(e.is_element for e in kept):
+        return entry_set
+    left_out = tuple(
+        LeftOut(e.phase, f"there is no phase of pure {', '.join(sorted(set(e.composition) - there))} to count from")
+        for e in entry_set.entries
+        if not set(e.composition) <= there
+    )
+    return EntrySet(entry_set.condition, kept, entry_set.left_out + left_out)
+
+
+def _some(names: list[str], most: int = 12) -> str:
+    extra = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + extra
 
 
 def _order(entry: Entry) -> tuple[int, str, float, str]:

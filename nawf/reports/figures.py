@@ -15,7 +15,7 @@ from nawf.reports.hull import hulls
 from nawf.reports.literature import MEASURED_DISCHARGE_V
 from nawf.reports.voltage import Profiles
 from nawf.thermo.formation import formation_energies
-from nawf.thermo.voltage import VoltageProfile
+from nawf.thermo.voltage import ION_CHARGES, VoltageProfile
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +26,8 @@ SUFFIXES = (".png", ".svg", ".pdf")
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
 _COLOURS = ("#000000", "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9")
 _DOTS_PER_INCH = 160
+_LABEL_STEP = 0.035
+"""Least distance between upright names, in units of the axis."""
 
 
 def check_figure_path(path: Path | None) -> None:
@@ -36,17 +38,24 @@ def check_figure_path(path: Path | None) -> None:
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure, whole or not at all; its type is that of the file name."""
+    from matplotlib import rc_context
+
     check_figure_path(path)
     buffer = io.BytesIO()
-    # Without a date the same results give the same file.
+    # Without dates and random names the same results give the same file.
     kind = path.suffix.lower()[1:]
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
-    figure.savefig(buffer, format=kind, dpi=_DOTS_PER_INCH, bbox_inches="tight", metadata=metadata)
+    with rc_context({"svg.hashsalt": "nawf"}):
+        figure.savefig(buffer, format=kind, dpi=_DOTS_PER_INCH, bbox_inches="tight", metadata=metadata)
     write_bytes_atomically(path, buffer.getvalue())
 
 
 def voltage_figure(basis: Basis, profiles: Profiles) -> Figure:
     """Voltage against capacity: a colour for each condition, the kinetic path dashed."""
+    if not any(profile.plateaus for profile in profiles.equilibrium.values()):
+        raise ReportError(
+            f"{profiles.request.ion} does not react with {profiles.request.host}: there is nothing to draw"
+        )
     figure, axes = _empty(6.4, 4.2)
     colours = _cycle(len(profiles.equilibrium))
     skipped: set[str] = set()
@@ -86,7 +95,7 @@ def hull_figure(basis: Basis) -> Figure:
             f"a picture of a hull needs two elements, and the phases have {len(elements)} ({'-'.join(elements)})",
             hint="choose two with --system, such as --system Na-S",
         )
-    ion = "Na" if "Na" in elements else elements[0]
+    ion = next((el for el in ION_CHARGES if el in elements), elements[0])
     other = next(el for el in elements if el != ion)
     figure, axes = _empty(6.4, 4.6)
     named: dict[str, tuple[float, float]] = {}
@@ -113,7 +122,7 @@ def hull_figure(basis: Basis) -> Figure:
     axes.axhline(0.0, color="0.8", linewidth=0.8, zorder=0)
     axes.set_xlabel(f"x in {ion}$_x${other}$_{{1-x}}$")
     axes.set_ylabel("formation energy (eV/atom)")
-    axes.set_title(f"{'-'.join(elements)} hull: {basis.caption}", fontsize=9)
+    axes.set_title(f"{'-'.join(elements)} hull: {basis.caption}", fontsize=9, pad=50)
     axes.set_xlim(-0.02, 1.02)
     axes.margins(y=0.12)
     axes.legend(fontsize=8, frameon=False)
@@ -154,15 +163,26 @@ def _steps(axes: Axes, profile: VoltageProfile, colour: str, style: str, label: 
 
 
 def _label(axes: Axes, named: Mapping[str, tuple[float, float]]) -> None:
-    """Names below the lowest point of each stable composition; the elements' above theirs."""
-    for name, (x, energy) in named.items():
-        corner = x < 0.02 or x > 0.98
-        axes.annotate(
-            formula(name),
-            (x, energy),
-            xytext=(0, 5) if corner else (-4, -5),
-            textcoords="offset points",
-            fontsize=8,
-            ha="center" if corner else "right",
-            va="bottom" if corner else "top",
+    """Names of the stable compositions upright above the picture, each tied to its point by a thin line."""
+    from matplotlib.patches import ConnectionPatch
+
+    names = sorted(named, key=lambda name: named[name][0])
+    for name, place in zip(names, _spread([named[n][0] for n in names], _LABEL_STEP), strict=True):
+        above = axes.get_xaxis_transform()
+        axes.text(place, 1.04, formula(name), transform=above, fontsize=8, rotation=90, ha="center", va="bottom")
+        tie = ConnectionPatch(
+            named[name], (place, 1.03), "data", above, axesA=axes, axesB=axes, color="0.85", linewidth=0.6, zorder=0
         )
+        axes.add_artist(tie)
+
+
+def _spread(places: list[float], step: float) -> list[float]:
+    """Rising places at least ``step`` apart, moved as little as pushing from the left and back allows."""
+    pushed: list[float] = []
+    for place in places:
+        pushed.append(max(place, pushed[-1] + step) if pushed else place)
+    limit = max(1.0, step * (len(places) - 1))
+    for i in range(len(pushed) - 1, -1, -1):
+        pushed[i] = min(pushed[i], limit)
+        limit = pushed[i] - step
+    return pushed

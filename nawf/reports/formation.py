@@ -18,9 +18,10 @@ def formation_table(basis: Basis) -> Table:
     for condition, entry_set in basis.entry_sets.items():
         for row in formation_energies(entry_set, basis.element_references[condition]):
             values.setdefault(row.phase, {})[keys[condition]] = row.formation_energy_ev_per_atom
+    ground_states = basis.ground_states
     rows: list[dict[str, Any]] = []
     for entry in basis.entries:
-        beside = None if entry.is_element else published.values.get(entry.formula)
+        beside = published.values.get(entry.formula) if entry.phase in ground_states else None
         rows.append(phase_cells(basis, entry) | values[entry.phase] | {published.key: beside})
     columns = [*phase_columns(), *(Column(keys[c], c.label, ".3f") for c in basis.conditions)]
     notes = basis.notes()

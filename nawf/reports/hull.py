@@ -62,8 +62,9 @@ def _row(basis: Basis, entry: Entry, found: Mapping[Condition, Mapping[str, Hull
         if row.hull_depth_ev_per_atom is not None:
             key = condition_key("hull_depth", condition, "mev_per_atom")
             cells[key] = MEV_PER_EV * row.hull_depth_ev_per_atom
-    cells[HULL_DEPTH_MEV_PER_ATOM.key] = HULL_DEPTH_MEV_PER_ATOM.values.get(entry.formula)
-    cells[FROM_PUBLISHED] = depths_from_published().get(entry.formula)
+    if entry.phase in basis.ground_states:
+        cells[HULL_DEPTH_MEV_PER_ATOM.key] = HULL_DEPTH_MEV_PER_ATOM.values.get(entry.formula)
+        cells[FROM_PUBLISHED] = depths_from_published().get(entry.formula)
     return cells
 
 

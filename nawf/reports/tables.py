@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-
 _NOTE_WIDTH = 100
 
 
@@ -28,7 +27,7 @@ class Format(StrEnum):
 def shown(value: float, spec: str) -> str:
     """Number for people: a true minus sign, and no sign before what rounds to zero."""
     text = format(value, spec)
-    return text.replace("-", "−") if text.strip("+-0.,") else text.lstrip("-")
+    return text.replace("-", "−") if text.strip("+-0.,") else text.lstrip("+-")
 
 
 @dataclass(frozen=True)
@@ -36,13 +35,15 @@ class Column:
     """A column: its key in the rows (and in CSV and JSON), its title for people, and how a number is shown.
 
     ``spec`` is a format specification such as ``.3f``; it is applied to numbers in tables only, CSV and JSON
-    carry full precision.
+    carry full precision. The text under ``marks_key`` of a row is set right behind the cell; CSV and JSON have it
+    in a column of its own.
     """
 
     key: str
     title: str
     spec: str = ""
     right: bool | None = None
+    marks_key: str = ""
 
     @property
     def is_right_aligned(self) -> bool:
@@ -69,8 +70,12 @@ class Table:
     notes: Sequence[str] = field(default=())
 
     def cells(self) -> list[list[str]]:
-        """Texts of all cells, row by row."""
-        return [[c.show(row.get(c.key)) for c in self.columns] for row in self.rows]
+        """Texts of all cells for people, row by row."""
+        return [[c.show(row.get(c.key)) + str(row.get(c.marks_key, "")) for c in self.columns] for row in self.rows]
+
+    def machine_keys(self) -> list[str]:
+        """Keys of all columns for machines, those of marks included."""
+        return [key for c in self.columns for key in (c.key, c.marks_key) if key]
 
 
 def render(table: Table, fmt: Format = Format.TABLE) -> str:
@@ -110,15 +115,17 @@ def render_csv(table: Table) -> str:
     """CSV with the column keys (units in their names) as header; notes are left to the other formats."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([c.key for c in table.columns])
+    keys = table.machine_keys()
+    writer.writerow(keys)
     for row in table.rows:
-        writer.writerow([_plain(row.get(c.key)) for c in table.columns])
+        writer.writerow([_plain(row.get(key)) for key in keys])
     return out.getvalue()
 
 
 def render_json(table: Table) -> str:
     """JSON object with title, rows (full precision) and notes."""
-    rows = [{c.key: _finite(row.get(c.key)) for c in table.columns} for row in table.rows]
+    keys = table.machine_keys()
+    rows = [{key: _finite(row.get(key)) for key in keys} for row in table.rows]
     document = {"title": table.title, "rows": rows, "notes": list(table.notes)}
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -133,8 +140,13 @@ def render_markdown(table: Table) -> str:
     parts.append("|" + "|".join("--:" if c.is_right_aligned else ":--" for c in table.columns) + "|")
     parts += [line(row) for row in table.cells()]
     if table.notes:
-        parts += ["", *(f"- {note}" for note in table.notes)]
+        parts += ["", *(f"- {_not_a_list(note)}" for note in table.notes)]
     return "\n".join(parts) + "\n"
+
+
+def _not_a_list(note: str) -> str:
+    """A note that begins with a mark must not become a list of its own."""
+    return "\\" + note if note.startswith(("*", "-", "+")) else note
 
 
 def _plain(value: Any) -> Any:

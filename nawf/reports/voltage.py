@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nawf.errors import InputError
 from nawf.reports.basis import Basis
 from nawf.reports.literature import MEASURED_CHARGE_V, MEASURED_DISCHARGE_V, PLATEAU_VOLTAGE_V, Published
 from nawf.reports.tables import Column, Table
 from nawf.thermo.conditions import Condition
+from nawf.thermo.entries import CompositionKey, composition_key, parse_formula
 from nawf.thermo.kinetic import KineticPath, kinetic_path
 from nawf.thermo.voltage import Plateau, VoltageProfile, voltage_profile
 
@@ -60,8 +62,7 @@ def make_profiles(basis: Basis, request: ProfileRequest) -> Profiles:
     for condition, entry_set in basis.entry_sets.items():
         references = basis.element_references[condition]
         equilibrium[condition] = voltage_profile(entry_set, request.host, request.ion, references=references)
-        # What is named but not among the phases at this condition cannot be skipped there.
-        skip = [name for name in request.skip if _is_there(basis, condition, name)]
+        skip = [name for name in request.skip if _can_be_skipped(basis, condition, name)]
         if skip or limit is not None:
             kinetic[condition] = kinetic_path(
                 entry_set,
@@ -138,6 +139,20 @@ def _published_notes() -> list[str]:
     return [computed, *measured]
 
 
-def _is_there(basis: Basis, condition: Condition, name: str) -> bool:
+def _can_be_skipped(basis: Basis, condition: Condition, name: str) -> bool:
+    """False for a phase that is known to the report but has no energy at this condition: it is absent anyway."""
     entry_set = basis.entry_sets[condition]
-    return name in entry_set or not any(left.phase == name for left in entry_set.left_out)
+    absent = {left.phase for left in entry_set.left_out} | set(basis.missing)
+    if name in entry_set or name not in absent:
+        keys = {entry.key for entry in entry_set.entries}
+        lost = {composition_key(parse_formula(e.formula)) for e in basis.energetics if e.phase in absent}
+        key = None if name in entry_set else _formula_key(name)
+        return key is None or key in keys or key not in lost
+    return False
+
+
+def _formula_key(name: str) -> CompositionKey | None:
+    try:
+        return composition_key(parse_formula(name))
+    except InputError:
+        return None  # not a formula: the kinetic path says what it thinks of the name

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict
 
@@ -29,12 +28,12 @@ class Fingerprint(BaseModel):
     calculation: dict[str, Scalar]
     method: dict[str, Scalar] = {}
 
-    @cached_property
+    @property
     def id(self) -> str:
         """Hash of both parts."""
         return _digest({"calculation": self.calculation, "method": self.method})
 
-    @cached_property
+    @property
     def calculation_id(self) -> str:
         """Hash of the calculation part: the energy scale."""
         return _digest(self.calculation)

@@ -41,7 +41,7 @@ def select_comparable(
 
 
 def _picked(documents: Sequence[ResultDocument], start: str) -> list[ResultDocument]:
-    """Results whose calculation starts with ``start``, or which share the scale of that one fingerprint."""
+    """Results whose calculation starts with ``start``, or those that were made along with a fingerprint."""
     scale = [d for d in documents if d.calculation_id.startswith(start)]
     if scale:
         return scale
@@ -52,9 +52,22 @@ def _picked(documents: Sequence[ResultDocument], start: str) -> list[ResultDocum
             hint="nawf query fingerprints lists them",
         )
     properties = {d.property for d in exact}
-    scales = {d.calculation_id for d in exact}
-    others = [d for d in documents if d.calculation_id in scales and d.property not in properties]
+    together = {(d.calculation_id, d.provenance.protocol) for d in exact}
+    relax_methods = {_relax_settings(d) for d in exact}
+    others = [
+        d
+        for d in documents
+        if d.property not in properties
+        and (d.calculation_id, d.provenance.protocol) in together
+        and _relax_settings(d) in relax_methods
+    ]
     return exact + others
+
+
+def _relax_settings(document: ResultDocument) -> tuple[tuple[str, object], ...]:
+    """How the geometry was obtained, which all properties of a phase share."""
+    method = document.fingerprint.method
+    return tuple(sorted((k, v) for k, v in method.items() if k.startswith("relax_")))
 
 
 def _refusal(documents: Sequence[ResultDocument], what: str, *, by_calculation: bool) -> ReportError:

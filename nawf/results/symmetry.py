@@ -14,41 +14,59 @@ from nawf.results.outputs import SpaceGroup
 
 def space_group(crystal: Crystal, symprec_a: float) -> SpaceGroup:
     """Space group found with a distance tolerance of ``symprec_a`` (Å)."""
-    dataset = spglib.get_symmetry_dataset(crystal.to_spglib(), symprec=symprec_a)
-    if dataset is None:
-        raise CalculationError(f"spglib finds no symmetry at all with symprec {symprec_a} Å")
+    dataset = _dataset(crystal, symprec_a)
     return SpaceGroup(number=int(dataset.number), symbol=str(dataset.international))
 
 
-def primitive_cell(crystal: Crystal, symprec_a: float, *, idealize: bool = True) -> Crystal:
-    """Standard primitive cell; with ``idealize``, atoms and axes are moved to where the space group wants them."""
-    return _standard(crystal, symprec_a, to_primitive=True, idealize=idealize)
+def primitive_cell(crystal: Crystal, symprec_a: float) -> Crystal:
+    """Standard primitive cell, atoms and axes exactly where the space group wants them."""
+    return _standard(crystal, symprec_a, to_primitive=True)
 
 
 def conventional_cell(crystal: Crystal, symprec_a: float) -> Crystal:
     """Standard conventional cell."""
-    return _standard(crystal, symprec_a, to_primitive=False, idealize=True)
+    return _standard(crystal, symprec_a, to_primitive=False)
 
 
-def _standard(crystal: Crystal, symprec_a: float, *, to_primitive: bool, idealize: bool) -> Crystal:
-    cell = spglib.standardize_cell(
-        crystal.to_spglib(), to_primitive=to_primitive, no_idealize=not idealize, symprec=symprec_a
-    )
+def _dataset(crystal: Crystal, symprec_a: float) -> Any:
+    try:
+        dataset = spglib.get_symmetry_dataset(crystal.to_spglib(), symprec=symprec_a)
+    except spglib.SpglibError as error:
+        raise CalculationError(f"spglib finds no symmetry with symprec {symprec_a} Å: {error}") from error
+    if dataset is None:
+        raise CalculationError(f"spglib finds no symmetry with symprec {symprec_a} Å")
+    return dataset
+
+
+def _standard(crystal: Crystal, symprec_a: float, *, to_primitive: bool) -> Crystal:
+    from ase.data import chemical_symbols
+
+    try:
+        cell = spglib.standardize_cell(crystal.to_spglib(), to_primitive=to_primitive, symprec=symprec_a)
+    except spglib.SpglibError as error:
+        raise CalculationError(f"spglib finds no symmetry with symprec {symprec_a} Å: {error}") from error
     if cell is None:
         raise CalculationError(f"spglib cannot standardise the cell with symprec {symprec_a} Å")
-    from ase.data import chemical_symbols
 
     lattice, positions, numbers = cell
     return Crystal.from_arrays(lattice, [chemical_symbols[n] for n in numbers], positions)
 
 
 def symmetrise(crystal: Crystal, symprec_a: float) -> tuple[Crystal, float]:
-    """Standard primitive cell with exact symmetry, and the largest move of an atom on the way there (Å)."""
-    ideal = primitive_cell(crystal, symprec_a)
-    rough = primitive_cell(crystal, symprec_a, idealize=False)
-    delta = np.array(ideal.frac_coords) - np.array(rough.frac_coords)
-    delta -= np.round(delta)
-    return ideal, float(np.linalg.norm(delta @ ideal.matrix_a, axis=1).max())
+    """Standard primitive cell with exact symmetry, and the largest move of an atom on the way there (Å).
+
+    Each atom, carried over to the standard cell, is compared with the nearest ideal one of its element.
+    """
+    dataset = _dataset(crystal, symprec_a)
+    _, positions, numbers = crystal.to_spglib()
+    moved = positions @ dataset.transformation_matrix.T + dataset.origin_shift
+    steps = []
+    for position, number in zip(moved, numbers, strict=True):
+        delta = dataset.std_positions[dataset.std_types == number] - position
+        delta = (delta - np.round(delta)) @ dataset.std_lattice
+        steps.append(delta[np.linalg.norm(delta, axis=1).argmin()])
+    steps_a = np.array(steps) - np.mean(steps, axis=0)  # the choice of the origin moves no atom
+    return primitive_cell(crystal, symprec_a), float(np.linalg.norm(steps_a, axis=1).max())
 
 
 def face_heights_a(matrix_a: np.ndarray) -> np.ndarray:

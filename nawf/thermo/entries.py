@@ -206,7 +206,7 @@ def _reason_to_leave_out(item: PhaseEnergetics, condition: Condition, include_so
 def _soft_modes(item: PhaseEnergetics) -> str:
     assert item.vibrations is not None
     share, lowest = item.vibrations.imaginary_fraction, item.vibrations.lowest_frequency_thz
-    return f"{100 * share:.2g} % of its modes are imaginary (lowest {lowest:.2f} THz)"
+    return f"{100 * share:.3g} % of its modes are imaginary (lowest {lowest:.2f} THz)"
 
 
 def _entry(item: PhaseEnergetics, condition: Condition) -> Entry:

@@ -79,7 +79,7 @@ def _reference(entry_set: EntrySet, element: str, named: str | None) -> ElementR
         raise ReportError(
             f"no phase of pure {element} has an energy at {entry_set.condition.label}{_lost(entry_set)}",
             where=element,
-            hint=f"add a phase of {element} to the campaign and run it, or leave {element} out",
+            hint=_how_to_have(entry_set, element),
         )
     lowest = min(polymorphs, key=lambda entry: (entry.energy_ev_per_atom, entry.phase))
     return ElementReference(element, lowest.phase, lowest.energy_ev_per_atom)
@@ -103,6 +103,12 @@ def _named_reference(entry_set: EntrySet, element: str, named: str, polymorphs: 
         )
     above = entry.energy_ev_per_atom - min(e.energy_ev_per_atom for e in polymorphs)
     return ElementReference(element, named, entry.energy_ev_per_atom, True, above)
+
+
+def _how_to_have(entry_set: EntrySet, element: str) -> str:
+    if any("imaginary" in left.reason for left in entry_set.left_out):
+        return "keep phases with imaginary modes, marked, with --include-soft, or choose another temperature"
+    return f"add a phase of {element} to the campaign and run it, or leave {element} out"
 
 
 def _lost(entry_set: EntrySet) -> str:

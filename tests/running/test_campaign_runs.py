@@ -113,6 +113,13 @@ def test_a_second_run_finds_everything_done(campaign: Path, workers: str) -> Non
     assert "nothing to do" in second.stderr
     assert finished_jobs(store) == before
     assert set(before.values()) == {1}
+    # The store now has a sulfide and no sulfur.
+    refused = subprocess.run(
+        command("report", "formation"), cwd=campaign.parent, capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("nawf: S: no phase of pure S has an energy at static")
+    assert len(refused.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -1,0 +1,146 @@
+import csv
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nawf.reports.tables import Column, Format, Table, render, render_terminal, shown
+
+COLUMNS = (
+    Column("phase", "phase"),
+    Column("energy_ev_per_atom", "E (eV)", ".3f"),
+    Column("is_stable", "stable"),
+)
+ROWS = (
+    {"phase": "na2s", "energy_ev_per_atom": -1.2239999, "is_stable": True},
+    {"phase": 'α|β, "x"', "energy_ev_per_atom": -0.0004, "is_stable": False},
+    {"phase": "none", "energy_ev_per_atom": math.nan},
+    {"phase": "ten", "energy_ev_per_atom": 10},
+)
+TABLE = Table("Energies", COLUMNS, ROWS, ["Made by: nawf", "a | b"])
+
+
+@pytest.mark.parametrize(
+    ("value", "spec", "text"),
+    [
+        (-1.2345, ".3f", "−1.234"),
+        (1.2345, ".2f", "1.23"),
+        (-0.0004, ".3f", "0.000"),
+        (-0.0, ".1f", "0.0"),
+        (-0.0, ".3g", "0"),
+        (-0.0006, ".3f", "−0.001"),
+        (-1e-7, ".1e", "−1.0e−07"),
+        (-1234567.0, ",.1f", "−1,234,567.0"),
+        (2.0, "+.1f", "+2.0"),
+        (-2.0, "+.1f", "−2.0"),
+        (0.04, "+.1f", "0.0"),
+        (-0.04, "+.1f", "0.0"),
+        (0, "+d", "0"),
+        (-3, "d", "−3"),
+        (math.inf, ".1f", "inf"),
+        (-math.inf, ".1f", "−inf"),
+    ],
+)
+def test_numbers_for_people(value, spec, text):
+    assert shown(value, spec) == text
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, width=32), st.integers(0, 6))
+def test_a_shown_number_is_the_rounded_one(value, digits):
+    text = shown(value, f".{digits}f")
+    assert float(text.replace("−", "-")) == round(value, digits)
+    assert "-" not in text
+    assert (text.startswith("−")) is (round(value, digits) < 0)
+
+
+def test_cells_that_are_not_numbers():
+    column = Column("a", "A", ".1f")
+    assert [column.show(v) for v in (None, math.nan, np.nan)] == ["–", "–", "–"]
+    assert [column.show(v) for v in (True, False, "text", 3, np.float64(2.25))] == ["yes", "no", "text", "3.0", "2.2"]
+    assert Column("a", "A").show(3) == "3"
+    assert Column("a", "A").show("") == ""
+
+
+def test_the_terminal_table_lines_up():
+    lines = render(TABLE).splitlines()
+    assert lines[0] == "Energies"
+    assert lines[2] == "phase     E (eV)  stable"
+    assert lines[4] == "na2s      −1.224  yes"
+    assert lines[5] == 'α|β, "x"   0.000  no'
+    assert lines[6] == "none           –  –"
+    assert lines[7] == "ten       10.000  –"
+    assert lines[1] == lines[3] == lines[8] == "────────  ──────  ──────"
+    assert lines[9:] == ["Made by: nawf", "a | b"]
+    assert render(TABLE).endswith("b\n")
+
+
+def test_a_table_without_rows_says_so():
+    empty = Table("Nothing", COLUMNS, [])
+    assert "(no rows)" in render_terminal(empty)
+    assert render(empty, Format.CSV) == "phase,energy_ev_per_atom,is_stable\n"
+    assert json.loads(render(empty, Format.JSON))["rows"] == []
+    assert render(empty, Format.MARKDOWN).splitlines()[-1] == "|:--|--:|:--|"
+
+
+def test_columns_may_be_aligned_against_their_kind():
+    table = Table(
+        "t", [Column("a", "long title", right=True), Column("b", "B", ".1f", right=False)], [{"a": "x", "b": 1}]
+    )
+    assert render(table).splitlines()[4] == "         x  1.0"
+
+
+def test_csv_is_for_machines():
+    rows = list(csv.DictReader(io.StringIO(render(TABLE, Format.CSV))))
+    assert list(rows[0]) == ["phase", "energy_ev_per_atom", "is_stable"]
+    assert [row["phase"] for row in rows] == ["na2s", 'α|β, "x"', "none", "ten"]
+    assert float(rows[0]["energy_ev_per_atom"]) == -1.2239999
+    assert rows[1]["energy_ev_per_atom"] == "-0.0004"
+    assert (rows[2]["energy_ev_per_atom"], rows[2]["is_stable"]) == ("", "")
+    assert "\r" not in render(TABLE, Format.CSV)
+
+
+def test_csv_of_awkward_cells():
+    table = Table(
+        "t", [Column("a", "A")], [{"a": 'x, "y"\nz'}, {"a": ["p", "q"]}, {"a": np.float64(0.1)}, {"a": math.inf}]
+    )
+    assert [row["a"] for row in csv.DictReader(io.StringIO(render(table, Format.CSV)))] == [
+        'x, "y"\nz',
+        "p; q",
+        "0.1",
+        "",
+    ]
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(), st.text(), st.integers()), min_size=1, max_size=5))
+def test_json_is_valid_whatever_the_cells_are(values):
+    table = Table("t", [Column("a_ev", "A", ".1f")], [{"a_ev": v, "hidden": 1} for v in values], ["note"])
+    document = json.loads(render(table, Format.JSON), parse_constant=lambda name: pytest.fail(name))
+    assert document["notes"] == ["note"]
+    for value, row in zip(values, document["rows"], strict=True):
+        is_number = not isinstance(value, float) or math.isfinite(value)
+        assert row == {"a_ev": value if is_number else None}
+
+
+def markdown_cells(line):
+    """Cells of a row, as a Markdown reader splits it."""
+    return [c.strip() for c in line.strip().strip("|").replace("\\|", "\0").split("|")]
+
+
+def test_markdown_escapes_what_would_break_it():
+    lines = render(TABLE, Format.MARKDOWN).splitlines()
+    assert lines[:2] == ["**Energies**", ""]
+    assert markdown_cells(lines[2]) == ["phase", "E (eV)", "stable"]
+    assert lines[3] == "|:--|--:|:--|"
+    assert markdown_cells(lines[5]) == ['α\0β, "x"', "0.000", "no"]
+    assert lines[-2:] == ["- Made by: nawf", "- a | b"]
+
+
+def test_markdown_notes_that_begin_with_a_sign_stay_notes():
+    """``- * na2s`` would be a list inside the list, and its mark would be lost."""
+    table = Table("t", [Column("a", "A")], [{"a": "na2s*"}], ["* na2s: volume changed", "† soft"])
+    notes = render(table, Format.MARKDOWN).splitlines()[-2:]
+    assert notes == [r"- \* na2s: volume changed", "- † soft"]
