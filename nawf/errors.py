@@ -6,6 +6,7 @@ that escapes is a defect of nawf.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 
@@ -37,7 +38,8 @@ class NawfError(Exception):
     def __str__(self) -> str:
         head = f"{self.where}: " if self.where else ""
         tail = f" ({self.hint})" if self.hint else ""
-        return " ".join(f"{head}{self.what}{tail}".split())
+        # One line, whatever a library put into its message; spaces inside file names stay.
+        return re.sub(r"\s*[\r\n\t\v\f\x85\u2028\u2029]\s*", " ", f"{head}{self.what}{tail}").strip()
 
 
 class InputError(NawfError):

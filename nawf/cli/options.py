@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from nawf.errors import InputError
 from nawf.reports.tables import Format
 
 CampaignArgument = Annotated[
@@ -36,6 +37,16 @@ PropertiesOption = Annotated[
     str | None,
     typer.Option("--properties", metavar="NAME,NAME...", help="Only these properties: relax, static, phonon."),
 ]
+
+
+def elements_of(system: str) -> frozenset[str]:
+    """Elements of a ``--system``; InputError where it is not written as in ``Na-S``."""
+    from nawf.phases.formula import parse_system
+
+    try:
+        return parse_system(system)
+    except ValueError as error:
+        raise InputError(str(error), where="--system") from None
 
 
 def comma_separated(text: str | None) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nawf.cli.context import settings_for
-from nawf.cli.options import FormatOption, OutOption, StoreOption, comma_separated
+from nawf.cli.options import FormatOption, OutOption, StoreOption, comma_separated, elements_of
 from nawf.cli.output import emit, emit_tables
 from nawf.errors import InputError
 from nawf.reports.tables import Column, Format, Table
@@ -47,7 +47,6 @@ def query(
     """List results; all filters that are given must hold."""
     if context.invoked_subcommand is not None:
         return
-    from nawf.phases.formula import parse_system
     from nawf.results.tasks import PROPERTIES
 
     properties = comma_separated(prop)
@@ -56,7 +55,7 @@ def query(
             raise InputError(f"unknown property {name!r}", hint="choose from " + ", ".join(PROPERTIES))
     if verdict not in (None, "pass", "warn", "fail"):
         raise InputError(f"unknown verdict {verdict!r}", hint="choose from pass, warn, fail")
-    elements = parse_system(system) if system else None
+    elements = elements_of(system) if system else None
     documents = [
         d
         for d in _load(store, comma_separated(phase), properties)

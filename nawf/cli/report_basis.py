@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from nawf.cli.context import library_for, settings_for
-from nawf.cli.options import comma_separated
+from nawf.cli.options import comma_separated, elements_of
 from nawf.errors import InputError, ReportError
 
 if TYPE_CHECKING:
@@ -33,7 +33,10 @@ def basis_for(options: ReportOptions) -> Basis:
     wanted = _wanted_phases(campaign, settings)
     with open_stores(settings.store, read_only=True) as stores:
         documents = load_results(stores.results, phases=wanted)
-    documents = _filtered(options, campaign, documents)
+    documents = _of_engine(options, campaign, documents)
+    found = {d.phase for d in documents}
+    documents = _filtered(options, documents)
+    left_out = found - {d.phase for d in documents}
     if not documents:
         raise ReportError(
             "there are no results for this report",
@@ -43,7 +46,10 @@ def basis_for(options: ReportOptions) -> Basis:
     chosen = select_comparable(documents, fingerprint=options.fingerprint, engine=options.engine)
     joined = energetics(chosen)
     there = {e.phase for e in joined}
-    missing = dict.fromkeys(wanted or sorted({d.phase for d in documents}), "no static energy in the store")
+    missing = {
+        phase: "left out on request" if phase in left_out else "no static energy in the store"
+        for phase in wanted or sorted({d.phase for d in documents})
+    }
     return Basis(
         energetics=tuple(joined),
         conditions=asked or _default_conditions(campaign, any(e.vibrations for e in joined)),
@@ -65,20 +71,22 @@ def _wanted_phases(campaign: Campaign | None, settings: Settings) -> list[str] |
     return [p.id for p in campaign_phases(campaign, library_for(settings))]
 
 
-def _filtered(
+def _of_engine(
     options: ReportOptions, campaign: Campaign | None, documents: list[ResultDocument]
 ) -> list[ResultDocument]:
-    """Results of the campaign's engine and protocol that no option leaves out."""
+    """Results of the campaign's engine and protocol, unless an option names others."""
     from nawf.engines.registry import engine_spec
-    from nawf.phases.formula import parse_system
 
-    if campaign is not None and options.engine is None and options.fingerprint is None:
-        spec = engine_spec(campaign.engine, campaign.protocol)
-        documents = [
-            d for d in documents if (d.provenance.engine, d.provenance.protocol) == (spec.name, spec.protocol)
-        ]
+    if campaign is None or options.engine is not None or options.fingerprint is not None:
+        return documents
+    spec = engine_spec(campaign.engine, campaign.protocol)
+    return [d for d in documents if (d.provenance.engine, d.provenance.protocol) == (spec.name, spec.protocol)]
+
+
+def _filtered(options: ReportOptions, documents: list[ResultDocument]) -> list[ResultDocument]:
+    """Results that no option leaves out."""
     if options.system is not None:
-        elements = parse_system(options.system)
+        elements = elements_of(options.system)
         documents = [d for d in documents if set(d.chemical_system.split("-")) <= elements]
     exclude = set(comma_separated(options.exclude))
     unknown = exclude - {d.phase for d in documents}

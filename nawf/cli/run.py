@@ -75,17 +75,20 @@ def run(
 
 
 def _announce(made: Plan, location: str) -> None:
-    done = len(made.steps) - len(made.missing)
+    from nawf.campaigns.plan import StepState
+
+    done = sum(step.state is StepState.DONE for step in made.steps)
+    blocked = {step.phase: step.reason for step in made.steps if step.state is StepState.BLOCKED}
     spec = made.engine.spec
     typer.echo(f"{made.campaign.name}: {made.campaign.title} ({spec.name}, protocol {spec.protocol})", err=True)
     if made.missing:
         estimate = duration(made.core_seconds)
         typer.echo(f"{done} steps done, {len(made.missing)} to do, about {estimate} on one core", err=True)
     else:
-        typer.echo(f"{done} steps done, nothing to do: all results are in {location}", err=True)
-    for step in made.steps:
-        if step.reason and step.property == "relax":
-            typer.echo(f"  {step.phase}: {step.reason}", err=True)
+        whole = "nothing that can be done is missing" if blocked else "nothing to do: all results are"
+        typer.echo(f"{done} steps done, {whole} in {location}", err=True)
+    for phase, reason in blocked.items():
+        typer.echo(f"  {phase}: {reason}", err=True)
 
 
 def _conclude(summary: RunSummary, location: str) -> None:

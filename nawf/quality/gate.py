@@ -28,6 +28,9 @@ class GateLimits(BaseModel):
     )
 
 
+_RESIDUAL_FACTOR = 5.0
+
+
 def judge(result: RelaxResult | StaticResult | PhononResult, limits: GateLimits | None = None) -> Verdict:
     """Verdict on a result."""
     limits = limits or GateLimits()
@@ -90,16 +93,20 @@ def _relax_reasons(result: RelaxResult, limits: GateLimits) -> list[Reason]:
 def _static_reasons(result: StaticResult) -> list[Reason]:
     # Symmetrisation after relaxation moves atoms by next to nothing; a force well above the one that
     # the relaxation stopped at says that the static calculation saw another crystal.
-    limit = 5.0 * result.method.force_ev_per_a
-    if result.max_force_ev_per_a <= limit:
-        return []
+    stress_gpa = max(map(abs, result.stress_gpa))
+    found = (
+        ("residual-force", result.max_force_ev_per_a, result.method.force_ev_per_a, "eV/Å"),
+        ("residual-stress", stress_gpa, result.method.stress_gpa, "GPa"),
+    )
     return [
         Reason(
-            rule="residual-force",
+            rule=rule,
             level=Level.WARN,
-            message=f"force of {result.max_force_ev_per_a:.2g} eV/Å left on the relaxed crystal "
-            f"(relaxed to {result.method.force_ev_per_a:.2g})",
+            message=f"{rule.removeprefix('residual-')} of {value:.2g} {unit} left on the relaxed crystal "
+            f"(relaxed to {target:.2g})",
         )
+        for rule, value, target, unit in found
+        if value > _RESIDUAL_FACTOR * target
     ]
 
 

@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING
 
 from nawf.errors import InputError, ReportError
 from nawf.files import write_bytes_atomically
-from nawf.reports.basis import Basis
+from nawf.reports.basis import WARN, Basis
 from nawf.reports.hull import hulls
 from nawf.reports.literature import MEASURED_DISCHARGE_V
 from nawf.reports.voltage import Profiles
+from nawf.thermo.conditions import Condition
+from nawf.thermo.entries import Entry
 from nawf.thermo.formation import formation_energies
+from nawf.thermo.hull import Hull
 from nawf.thermo.voltage import ION_CHARGES, VoltageProfile
+from nawf.units import MEV_PER_EV
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,7 +60,7 @@ def voltage_figure(basis: Basis, profiles: Profiles) -> Figure:
         raise ReportError(
             f"{profiles.request.ion} does not react with {profiles.request.host}: there is nothing to draw"
         )
-    figure, axes = _empty(6.4, 4.2)
+    figure, [axes] = _empty(6.4, 4.2)
     colours = _cycle(len(profiles.equilibrium))
     skipped: set[str] = set()
     for colour, (condition, profile) in zip(colours, profiles.equilibrium.items(), strict=True):
@@ -82,7 +86,10 @@ def voltage_figure(basis: Basis, profiles: Profiles) -> Figure:
 
 
 def hull_figure(basis: Basis) -> Figure:
-    """Formation energy against composition of a binary system: hull lines, stable and unstable phases.
+    """Hull of a binary system: formation energies above, depth and energy above hull of each compound below.
+
+    On the scale of formation energies the temperatures lie on top of each other; what decides between phases
+    is a few meV/atom, so the lower panel has them on a scale that is linear up to 10 meV/atom.
 
     Raises
     ------
@@ -97,36 +104,73 @@ def hull_figure(basis: Basis) -> Figure:
         )
     ion = next((el for el in ION_CHARGES if el in elements), elements[0])
     other = next(el for el in elements if el != ion)
-    figure, axes = _empty(6.4, 4.6)
-    named: dict[str, tuple[float, float]] = {}
-    any_unstable = False
-    for colour, (condition, hull) in zip(_cycle(len(basis.conditions)), hulls(basis).items(), strict=True):
-        energies = {
-            row.phase: row.formation_energy_ev_per_atom
-            for row in formation_energies(basis.entry_sets[condition], basis.element_references[condition])
-        }
-        points = {p: (hull.entry(p).composition.get(ion, 0.0) / hull.entry(p).atoms, e) for p, e in energies.items()}
-        stable = sorted(points[p] for p in hull.stable_phases)
-        unstable = [points[p] for p in points if not hull.is_stable(p)]
-        axes.plot(*zip(*stable, strict=True), "-o", color=colour, markersize=4, linewidth=1.2, label=condition.label)
-        if unstable:
-            axes.plot(*zip(*unstable, strict=True), "o", color=colour, markersize=4, markerfacecolor="none")
-            any_unstable = True
-        for phase in hull.stable_phases:
-            x, energy = points[phase]
-            name = hull.entry(phase).formula
-            named[name] = (x, min(energy, named.get(name, (x, energy))[1]))
-    if any_unstable:
+    figure, (axes, below) = _empty(6.4, 6.0, heights=(3, 2))
+    names: dict[str, tuple[float, float]] = {}
+    made = hulls(basis)
+    for colour, (condition, hull) in zip(_cycle(len(made)), made.items(), strict=True):
+        _draw_hull(axes, basis, condition, hull, ion, colour, names)
+        _draw_depths(below, hull, ion, colour)
+    if any(not hull.is_stable(entry.phase) for hull in made.values() for entry in hull.entries):
         axes.plot([], [], "o", color="0.4", markersize=4, markerfacecolor="none", label="above the hull")
-    _label(axes, named)
-    axes.axhline(0.0, color="0.8", linewidth=0.8, zorder=0)
-    axes.set_xlabel(f"x in {ion}$_x${other}$_{{1-x}}$")
+    _label(axes, names)
     axes.set_ylabel("formation energy (eV/atom)")
-    axes.set_title(f"{'-'.join(elements)} hull: {basis.caption}", fontsize=9, pad=50)
+    axes.set_title(f"{'-'.join(elements)} hull: {basis.caption}", fontsize=9, pad=56)
     axes.set_xlim(-0.02, 1.02)
     axes.margins(y=0.12)
     axes.legend(fontsize=8, frameon=False)
+    below.set_yscale("symlog", linthresh=10.0, linscale=1.0)
+    below.yaxis.set_major_formatter("{x:g}")
+    below.margins(y=0.15)
+    below.set_ylabel("hull depth (−) or\nenergy above hull (+)\n(meV/atom)", fontsize=8)
+    below.set_xlabel(f"x in {ion}$_x${other}$_{{1-x}}$")
+    for panel in (axes, below):
+        panel.axhline(0.0, color="0.8", linewidth=0.8, zorder=0)
     return figure
+
+
+def _draw_hull(
+    axes: Axes,
+    basis: Basis,
+    condition: Condition,
+    hull: Hull,
+    ion: str,
+    colour: str,
+    names: dict[str, tuple[float, float]],
+) -> None:
+    """Line through the stable phases, open circles for the others; ``names`` gets the lowest point of each."""
+    rows = formation_energies(basis.entry_sets[condition], basis.element_references[condition])
+    energies = {row.phase: row.formation_energy_ev_per_atom for row in rows}
+    points = {e.phase: (_ion_fraction(e, ion), energies[e.phase]) for e in hull.entries}
+    stable = sorted(points[p] for p in hull.stable_phases)
+    unstable = [point for phase, point in points.items() if not hull.is_stable(phase)]
+    axes.plot(*zip(*stable, strict=True), "-o", color=colour, markersize=4, linewidth=1.2, label=condition.label)
+    if unstable:
+        axes.plot(*zip(*unstable, strict=True), "o", color=colour, markersize=4, markerfacecolor="none")
+    for phase in hull.stable_phases:
+        x, energy = points[phase]
+        name = formula(hull.entry(phase).formula) + _without_warnings(basis.marks(phase))
+        names[name] = (x, min(energy, names.get(name, (x, energy))[1]))
+
+
+def _draw_depths(axes: Axes, hull: Hull, ion: str, colour: str) -> None:
+    """Depth of each stable compound (filled), energy above hull of the others (open)."""
+    for row in hull.rows():
+        entry = hull.entry(row.phase)
+        if entry.is_element:
+            continue
+        depth = row.hull_depth_ev_per_atom
+        value = MEV_PER_EV * (row.energy_above_hull_ev_per_atom if depth is None else depth)
+        face = "none" if depth is None else colour
+        axes.plot(_ion_fraction(entry, ion), value, "o", color=colour, markersize=4, markerfacecolor=face)
+
+
+def _ion_fraction(entry: Entry, ion: str) -> float:
+    return entry.composition.get(ion, 0.0) / entry.atoms
+
+
+def _without_warnings(marks: str) -> str:
+    """Marks that matter for a hull: soft modes and guessed structures."""
+    return marks.replace(WARN, "")
 
 
 def formula(text: str) -> str:
@@ -134,17 +178,18 @@ def formula(text: str) -> str:
     return re.sub(r"(\d+\.?\d*)", r"$_{\1}$", text)
 
 
-def _empty(width: float, height: float) -> tuple[Figure, Axes]:
+def _empty(width: float, height: float, heights: tuple[int, ...] = (1,)) -> tuple[Figure, list[Axes]]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.tick_params(labelsize=8)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    return figure, axes
+    panels = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+    for axes in panels:
+        axes.tick_params(labelsize=8)
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+    return figure, list(panels)
 
 
 def _cycle(n: int) -> list[str]:
@@ -169,7 +214,7 @@ def _label(axes: Axes, named: Mapping[str, tuple[float, float]]) -> None:
     names = sorted(named, key=lambda name: named[name][0])
     for name, place in zip(names, _spread([named[n][0] for n in names], _LABEL_STEP), strict=True):
         above = axes.get_xaxis_transform()
-        axes.text(place, 1.04, formula(name), transform=above, fontsize=8, rotation=90, ha="center", va="bottom")
+        axes.text(place, 1.04, name, transform=above, fontsize=8, rotation=90, ha="center", va="bottom")
         tie = ConnectionPatch(
             named[name], (place, 1.03), "data", above, axesA=axes, axesB=axes, color="0.85", linewidth=0.6, zorder=0
         )

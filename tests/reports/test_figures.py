@@ -36,8 +36,7 @@ def voltage_of(basis, *arguments):
 def drawn(figure):
     """The axes of a figure, laid out."""
     figure.canvas.draw()
-    (axes,) = figure.axes
-    return axes
+    return figure.axes[0]
 
 
 def legend(axes):
@@ -55,7 +54,7 @@ def labels(axes):
 def test_the_hull_is_drawn_through_stable_phases_and_names_them(make):
     phases = make.ji2024 | {"na2s2-beta": ("Na2S2", -0.95), "na3s": ("Na3S", -0.5)}
     axes = drawn(hull_figure(make.basis(make.energetics(phases), caption="vasp, r2SCAN")))
-    assert axes.get_xlabel() == "x in Na$_x$S$_{1-x}$"
+    assert axes.figure.axes[1].get_xlabel() == "x in Na$_x$S$_{1-x}$"
     assert axes.get_ylabel() == "formation energy (eV/atom)"
     assert axes.get_title() == "Na-S hull: vasp, r2SCAN"
     (hull,) = lines_with_label(axes, "static")
@@ -81,6 +80,20 @@ def test_the_hull_has_a_colour_for_each_condition(make):
     colours = [to_hex(lines_with_label(axes, label)[0].get_color()) for label in legend(axes)[:4]]
     assert len(set(colours)) == 4
     assert "above the hull" not in legend(axes)
+
+
+def test_depths_and_energies_above_the_hull_are_drawn_below(make):
+    phases = make.ji2024 | {"na2s2-beta": ("Na2S2", -0.95)}
+    figure = hull_figure(make.basis(make.energetics(phases)))
+    below = figure.axes[1]
+    points = {
+        (round(float(line.get_xdata()[0]), 3), line.get_markerfacecolor() == "none"): float(line.get_ydata()[0])
+        for line in below.lines
+        if line.get_marker() == "o"
+    }
+    # By hand: the depths that follow from ji2024's energies; β-Na2S2 lies 26 meV/atom above α.
+    expected = {(0.667, False): -573.3, (0.5, False): -20.5, (0.333, False): -10.4, (0.286, False): -2.1}
+    assert points == pytest.approx(expected | {(0.5, True): 26.0}, abs=0.05)
 
 
 def test_names_of_a_crowded_hull_can_be_read(make):
@@ -109,7 +122,7 @@ def test_any_two_elements_have_a_hull_with_the_ion_on_the_right(make):
     for metal in ("Li", "Na"):
         phases = {"m": (metal, 0.0), "cl": ("Cl", 0.0), "salt": (f"{metal}Cl", -2.0)}
         axes = drawn(hull_figure(make.basis(make.energetics(phases))))
-        assert axes.get_xlabel() == f"x in {metal}$_x$Cl$_{{1-x}}$"
+        assert axes.figure.axes[1].get_xlabel() == f"x in {metal}$_x$Cl$_{{1-x}}$"
 
 
 def test_a_hull_of_three_elements_is_refused(make):
