@@ -335,7 +335,8 @@ class SQLiteStore(Store):
         StoreFileError
             If the file cannot be written. In every case nothing at all is written.
         """
-        names = list(key) if isinstance(key, list | tuple) else [key or self.key]
+        key = key or self.key
+        names = [key] if isinstance(key, str) else list(key)
         wanted = [
             (document, pack(document), Matcher({name: _key_value(document, name) for name in names}))
             for document in self._sanitized(docs if isinstance(docs, list) else [docs])

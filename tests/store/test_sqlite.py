@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import itertools
 import pickle
 import sqlite3
 from datetime import UTC, datetime, timedelta
@@ -11,16 +10,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from bson import ObjectId
 from jobflow import Flow, JobStore, job, run_locally
-from maggma.core import Sort, StoreError
+from maggma.core import StoreError
 from maggma.core.validator import Validator
 from maggma.stores import MemoryStore
 from monty.json import MontyDecoder, MontyEncoder
 from pymatgen.core import Lattice, Structure
 from pymongo.errors import DuplicateKeyError, OperationFailure, WriteError
 
-from nawf.errors import StoreFileError
 from nawf.store.sqlite import SQLiteStore
-from nawf.store.sqlite_check import info, verify
+from nawf.store.sqlite_check import verify
 
 
 @pytest.fixture
@@ -30,7 +28,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def store(path):
-    with SQLiteStore(path, key="k", index_fields=("k", "t", "t.x")) as opened:
+    with SQLiteStore(path, key="k", index_fields=("k",)) as opened:
         yield opened
 
 
@@ -348,126 +346,3 @@ def test_a_failed_transaction_leaves_nothing(store):
     with pytest.raises(KeyboardInterrupt):
         fail()
     assert store.count() == 2
-
-
-# --- indexes -------------------------------------------------------------------------------------------
-
-
-def test_unique_index_refuses_a_second_document(store):
-    store.update([{"k": i, "u": f"u{i}", "tags": [i, -i]} for i in range(1, 4)])
-    assert store.ensure_index("u", unique=True)
-    with pytest.raises(DuplicateKeyError, match="u2"):
-        store.update([{"k": 8, "u": "new"}, {"k": 9, "u": "u2"}])
-    with pytest.raises(DuplicateKeyError):
-        store.update({"k": 1, "u": "u2"})
-    store.update({"k": 1, "u": "free"})
-    store.update({"k": 9, "u": "u1"})
-    store.update({"k": 10})
-    with pytest.raises(DuplicateKeyError):
-        store.update({"k": 11, "u": None})
-    assert sorted(store.distinct("k")) == [1, 2, 3, 9, 10]
-
-
-def test_unique_index_on_lists_and_long_values(store):
-    store.update([{"k": 1, "v": [1, 2]}, {"k": 2, "v": "x" * 1000}, {"k": 3, "v": {"a": [1]}}, {"k": 4, "v": True}])
-    assert store.ensure_index("v", unique=True)
-    for value in (2, [3, 1], "x" * 1000, {"a": [1]}, True):
-        with pytest.raises(DuplicateKeyError):
-            store.update({"k": 9, "v": value})
-    for k, value in enumerate([3, "x" * 999, {"a": [2]}, False], start=10):
-        store.update({"k": k, "v": value})
-    assert store.count() == 8
-
-
-def test_no_unique_index_over_duplicates(store, path):
-    store.update([{"k": 1, "u": 1}, {"k": 2, "u": 1}])
-    assert not store.ensure_index("u", unique=True)
-    assert store.ensure_index("u")
-    assert not store.ensure_index("u", unique=True)
-    store.remove_docs({"k": 2})
-    assert store.ensure_index("u", unique=True)
-    assert store.ensure_index("u")
-    store.close()
-    assert info(path).collections[0].unique_fields == ("_id", "u")
-
-
-def test_update_by_an_unindexed_key_indexes_it(store, path):
-    store.update({"k": 1, "other": {"id": 2}}, key="other.id")
-    assert "other.id" in info(path).collections[0].index_fields
-
-
-MOMENTS = [datetime(2026, 1, day) for day in (3, 1, 2)]
-
-
-@pytest.mark.parametrize(
-    "more",
-    [[], [[]], ["b" * 300, "b" * 299], [{"x": 1}, {"x": 0}], [[1, 9], [0]], [[[3], 1], 0], [b"xy", b"z"]],
-    ids=["scalars", "empty list", "long texts", "mappings", "lists", "nested lists", "bytes"],
-)
-def test_sort_and_limit_by_index_with_every_type(store, more):
-    memory = MemoryStore(key="k")
-    memory.connect()
-    values = [2, "b", None, 1.5, True, *MOMENTS, "a", 2.0, ObjectId("2" * 24), ObjectId("1" * 24), *more]
-    for each in (memory, store):
-        each.update([{"k": i, "t": t} for i, t in enumerate(values)] + [{"k": 99}])
-    for field, way, limit in itertools.product(("t", "t.x"), (Sort.Ascending, Sort.Descending), (0, 1, 5, 50)):
-        for criteria in ({}, {"t": {"$gt": 1}}, {"t": {"$ne": None}, "k": {"$lt": 8}}):
-            query = {"criteria": criteria, "sort": {field: way}, "limit": limit, "skip": 1}
-            assert contents(store, **query) == contents(memory, **query)
-
-
-# --- info and verify -----------------------------------------------------------------------------------
-
-
-def test_info(path):
-    with SQLiteStore(path, "a", index_fields=("x",)) as a, SQLiteStore(path, "b", index_fields=()) as b:
-        a.update([{"task_id": i} for i in range(3)])
-        b.update({"task_id": 1})
-        while_open = info(path)
-    closed = info(path)
-    assert [(c.name, c.documents, c.index_fields) for c in closed.collections] == [
-        ("a", 3, ("_id", "task_id", "x")),
-        ("b", 1, ("_id", "task_id")),
-    ]
-    assert while_open.collections == closed.collections
-    assert closed.size_bytes == path.stat().st_size
-    assert closed.schema_version == 1
-
-
-@pytest.mark.parametrize(
-    ("damage", "told"),
-    [
-        ("UPDATE documents SET body = substr(body, 1, 20) WHERE id = 2", "document 2 is damaged"),
-        ("UPDATE documents SET codec = 1 WHERE id = 2", "document 2 is damaged"),
-        ("UPDATE entries SET value = 77 WHERE document = 2 AND value = 1", "missing from the index on k"),
-        ("DELETE FROM entries WHERE document = 3 AND rank = 10", "instead of 5"),
-        ("INSERT INTO entries SELECT id, 10, 5, 1 FROM fields WHERE name = 'k'", "6 entries instead of 5"),
-        ("INSERT INTO entries VALUES (999, 10, 5, 1)", "no index: 1"),
-        ("INSERT INTO documents SELECT 50, 9, oid, codec, body FROM documents LIMIT 1", "no collection: 1"),
-        ("UPDATE fields SET is_multikey = 0", "several values"),
-        ("UPDATE fields SET is_unique = 1 WHERE name = 'same'", "holds a value twice"),
-        ("DELETE FROM fields", "lost its indexes"),
-    ],
-)
-def test_verify_finds_damage(path, damage, told):
-    with SQLiteStore(path, key="k", index_fields=("same", "many")) as store:
-        store.update([{"k": i, "same": "s", "many": [i, -i - 1]} for i in range(5)])
-    assert verify(path) == []
-    with sqlite3.connect(path) as db:
-        db.execute(damage)
-    db.close()
-    problems = verify(path)
-    assert any(told in problem for problem in problems), problems
-
-
-def test_a_damaged_document_is_one_clear_line(path):
-    with SQLiteStore(path, key="k") as store:
-        store.update({"k": 1})
-    with sqlite3.connect(path) as db:
-        db.execute("UPDATE documents SET body = x'0102'")
-    db.close()
-    with (
-        SQLiteStore(path, key="k") as store,
-        pytest.raises(StoreFileError, match=r"store\.db: document 1 is damaged"),
-    ):
-        store.query_one({"k": 1})

@@ -90,7 +90,8 @@ class Scenario:
             self.value,
             operators,
             operators,
-            operators.map(lambda v: {"$not": v}),
+            # mongomock-ng knows no $options under $not, and maggma hides that from distinct() on an empty store.
+            operators.filter(lambda v: "$options" not in v).map(lambda v: {"$not": v}),
             st.builds(lambda one, two: {**one, **two}, operators, operators),
         )
         simple = st.dictionaries(st.sampled_from(FIELDS), condition, max_size=2)
@@ -267,7 +268,7 @@ def test_hundreds_of_branches(folder):
             assert store.count({"$and": [{"a": {"$gte": a}} for a in range(count)]}) == 300 - count + 1
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(scenarios())
 def test_answers_equal_memory_store(folder, limits, scenario):
     first, steps = scenario

@@ -1,0 +1,70 @@
+"""What the embedded store says of a file, and the damage it finds."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+from nawf.errors import StoreFileError
+from nawf.store.sqlite import SQLiteStore
+from nawf.store.sqlite_check import info, verify
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "store.db"
+
+
+def test_info(path):
+    with SQLiteStore(path, "a", index_fields=("x",)) as a, SQLiteStore(path, "b", index_fields=()) as b:
+        a.update([{"task_id": i} for i in range(3)])
+        b.update({"task_id": 1})
+        while_open = info(path)
+    closed = info(path)
+    assert [(c.name, c.documents, c.index_fields) for c in closed.collections] == [
+        ("a", 3, ("_id", "task_id", "x")),
+        ("b", 1, ("_id", "task_id")),
+    ]
+    assert while_open.collections == closed.collections
+    assert closed.size_bytes == path.stat().st_size
+    assert closed.schema_version == 1
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        ("UPDATE documents SET body = substr(body, 1, 20) WHERE id = 2", "document 2 is damaged"),
+        ("UPDATE documents SET codec = 1 WHERE id = 2", "document 2 is damaged"),
+        ("UPDATE entries SET value = 77 WHERE document = 2 AND value = 1", "missing from the index on k"),
+        ("DELETE FROM entries WHERE document = 3 AND rank = 10", "instead of 5"),
+        ("INSERT INTO entries SELECT id, 10, 5, 1 FROM fields WHERE name = 'k'", "6 entries instead of 5"),
+        ("INSERT INTO entries VALUES (999, 10, 5, 1)", "no index: 1"),
+        ("INSERT INTO documents SELECT 50, 9, oid, codec, body FROM documents LIMIT 1", "no collection: 1"),
+        ("UPDATE fields SET is_multikey = 0", "several values"),
+        ("UPDATE fields SET is_unique = 1 WHERE name = 'same'", "holds a value twice"),
+        ("DELETE FROM fields", "lost its indexes"),
+    ],
+)
+def test_verify_finds_damage(path, damage, told):
+    with SQLiteStore(path, key="k", index_fields=("same", "many")) as store:
+        store.update([{"k": i, "same": "s", "many": [i, -i - 1]} for i in range(5)])
+    assert verify(path) == []
+    with sqlite3.connect(path) as db:
+        db.execute(damage)
+    db.close()
+    problems = verify(path)
+    assert any(told in problem for problem in problems), problems
+
+
+def test_a_damaged_document_is_one_clear_line(path):
+    with SQLiteStore(path, key="k") as store:
+        store.update({"k": 1})
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE documents SET body = x'0102'")
+    db.close()
+    with (
+        SQLiteStore(path, key="k") as store,
+        pytest.raises(StoreFileError, match=r"store\.db: document 1 is damaged"),
+    ):
+        store.query_one({"k": 1})
