@@ -55,6 +55,7 @@ class RelaxChanges(BaseModel):
 
     force_ev_per_a: float | None = None
     stress_gpa: float | None = None
+    polish_steps: int | None = None
     max_steps: int | None = None
     symprec_a: float | None = None
 

@@ -16,10 +16,23 @@ class RelaxMethod(Method):
 
     The defaults are tight enough for phonons: a residual force of 1 meV/Å is a tenth of what a displacement of
     0.01 Å causes in the softest of the phases here.
+
+    Attributes
+    ----------
+    force_ev_per_a, stress_gpa : float
+        A relaxation is converged when no force and no component of the stress is larger.
+    polish_steps : int
+        How many steps a converged relaxation may go on towards a fifth of these. Soft phonons want it, and a
+        potential with kinks may not allow it.
+    max_steps : int
+        When to give up.
+    symprec_a : float
+        Tolerance for finding the space group, Å.
     """
 
     force_ev_per_a: float = Field(default=0.001, gt=0, le=0.1)
     stress_gpa: float = Field(default=0.01, gt=0, le=1.0)
+    polish_steps: int = Field(default=100, ge=0)
     max_steps: int = Field(default=1000, ge=1)
     symprec_a: float = Field(default=0.01, gt=0, le=0.1)
 

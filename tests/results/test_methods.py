@@ -2,7 +2,7 @@ import pytest
 
 from nawf.results.methods import PhononMethod, RelaxMethod, method_record
 
-OTHER_RELAX = {"force_ev_per_a": 0.02, "stress_gpa": 0.02, "max_steps": 7, "symprec_a": 0.02}
+OTHER_RELAX = {"force_ev_per_a": 0.02, "stress_gpa": 0.02, "polish_steps": 9, "max_steps": 7, "symprec_a": 0.02}
 OTHER_PHONON = {
     "min_length_a": 10.0,
     "displacement_a": 0.02,
