@@ -92,7 +92,7 @@ def _announce(made: Plan, location: str) -> None:
 
 
 def _conclude(summary: RunSummary, location: str) -> None:
-    from nawf.running.local import log_path
+    from nawf.running.task import log_path
 
     typer.echo(f"{len(summary.built)} results in {location}", err=True)
     for refused in summary.refused:

@@ -1,4 +1,4 @@
-"""What every engine offers, and how engines that run inside the Python process become jobs.
+"""What every engine offers: the protocol that flows are written against.
 
 Flows are written against :class:`Engine` only: each method returns a jobflow job (or flow) whose output is one
 of the records in :mod:`nawf.results.outputs`. An engine that calls a program, such as VASP, returns a flow that
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import platform
 import socket
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -17,16 +16,11 @@ from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from nawf.results.crystal import Crystal
 from nawf.results.fingerprint import Fingerprint
 from nawf.results.methods import PhononMethod, RelaxMethod, method_record
 from nawf.results.outputs import (
     Calculation,
-    DisplacedCells,
-    ForcesOutput,
-    RelaxOutput,
     RunRecord,
-    StaticResult,
 )
 
 
@@ -87,44 +81,6 @@ class Label(BaseModel):
 
     phase: str
     campaign: str = ""
-
-
-class InProcessEngine(ABC):
-    """Base of engines that calculate inside the Python process: the jobs are made here, once."""
-
-    def __init__(self, spec: EngineSpec) -> None:
-        self.spec = spec
-
-    @abstractmethod
-    def calculation(self) -> Calculation:
-        """Settings that make up the energy scale."""
-
-    @abstractmethod
-    def relax(self, crystal: Crystal, method: RelaxMethod) -> RelaxOutput:
-        """Relax cell and ions with the space group kept."""
-
-    @abstractmethod
-    def static(self, crystal: Crystal, method: RelaxMethod) -> StaticResult:
-        """Energy, forces and stress of a crystal."""
-
-    @abstractmethod
-    def forces(self, cells: DisplacedCells) -> ForcesOutput:
-        """Forces of all displaced cells."""
-
-    def relax_job(self, crystal: Any, method: RelaxMethod, label: Label) -> Any:
-        from nawf.engines.in_process import run_relax
-
-        return run_relax(self.spec, crystal, method, label)
-
-    def static_job(self, crystal: Any, method: RelaxMethod, label: Label) -> Any:
-        from nawf.engines.in_process import run_static
-
-        return run_static(self.spec, crystal, method, label)
-
-    def forces_job(self, cells: Any, label: Label) -> Any:
-        from nawf.engines.in_process import run_forces
-
-        return run_forces(self.spec, cells, label)
 
 
 def run_record(started_at: datetime, packages: Sequence[str] = ()) -> RunRecord:

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from nawf.engines.ase_relax import atoms_of, relax_with_ase
-from nawf.engines.base import EngineSpec, InProcessEngine, run_record
+from nawf.engines.base import EngineSpec, run_record
+from nawf.engines.in_process import InProcessEngine
 from nawf.errors import EngineError
 from nawf.progress import State, emit
 from nawf.results.crystal import Crystal

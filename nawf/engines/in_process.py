@@ -1,18 +1,21 @@
-"""Jobs of the engines that calculate inside the Python process.
+"""Engines that calculate inside the Python process: their base, and the jobs that it makes for all of them.
 
 The engine is rebuilt from its specification wherever the job runs; one process builds it once.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from typing import Any
+
 from jobflow import job
 
-from nawf.engines.base import EngineSpec, InProcessEngine, Label
+from nawf.engines.base import EngineSpec, Label
 from nawf.engines.registry import build_engine
 from nawf.progress import step_of
 from nawf.results.crystal import Crystal
 from nawf.results.methods import RelaxMethod
-from nawf.results.outputs import DisplacedCells, ForcesOutput, RelaxOutput, StaticResult
+from nawf.results.outputs import Calculation, DisplacedCells, ForcesOutput, RelaxOutput, StaticResult
 
 
 def _engine(spec: EngineSpec) -> InProcessEngine:
@@ -41,3 +44,35 @@ def run_forces(spec: EngineSpec, cells: DisplacedCells, label: Label) -> ForcesO
     """Forces of all displaced cells in one job."""
     with step_of(label.phase, "phonon"):
         return _engine(spec).forces(cells)
+
+
+class InProcessEngine(ABC):
+    """Base of engines that calculate inside the Python process: the jobs are made here, once."""
+
+    def __init__(self, spec: EngineSpec) -> None:
+        self.spec = spec
+
+    @abstractmethod
+    def calculation(self) -> Calculation:
+        """Settings that make up the energy scale."""
+
+    @abstractmethod
+    def relax(self, crystal: Crystal, method: RelaxMethod) -> RelaxOutput:
+        """Relax cell and ions with the space group kept."""
+
+    @abstractmethod
+    def static(self, crystal: Crystal, method: RelaxMethod) -> StaticResult:
+        """Energy, forces and stress of a crystal."""
+
+    @abstractmethod
+    def forces(self, cells: DisplacedCells) -> ForcesOutput:
+        """Forces of all displaced cells."""
+
+    def relax_job(self, crystal: Any, method: RelaxMethod, label: Label) -> Any:
+        return run_relax(self.spec, crystal, method, label)
+
+    def static_job(self, crystal: Any, method: RelaxMethod, label: Label) -> Any:
+        return run_static(self.spec, crystal, method, label)
+
+    def forces_job(self, cells: Any, label: Label) -> Any:
+        return run_forces(self.spec, cells, label)

@@ -6,22 +6,16 @@ by force, loses at most the job that was running.
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from nawf.campaigns.plan import Plan
-from nawf.engines.base import EngineSpec
-from nawf.engines.registry import build_engine
-from nawf.flows.phase import phase_flow
-from nawf.progress import Event, Listener, State, listening
+from nawf.progress import Event, Listener, State
 from nawf.results.tasks import PhaseTask
+from nawf.running.pool import run_in_workers
+from nawf.running.task import job_log, run_task
 from nawf.store.builder import build
-from nawf.store.stores import Stores, open_stores
+from nawf.store.stores import open_stores
 
 MOST_WORKERS = 4
 """Default upper limit: every worker holds a model and its graphs in memory, about 1 GB."""
@@ -101,55 +95,9 @@ def run_plan(plan: Plan, location: str, *, workers: int = 1, listener: Listener 
                     finally:
                         finished(task.phase)
         else:
-            from nawf.running.pool import run_in_workers
-
             run_in_workers(tasks, plan.engine.spec, location, workers, tell, finished)
     return summary
 
 
-def run_task(task: PhaseTask, spec: EngineSpec, stores: Stores, listener: Listener) -> None:
-    """Run the flow of one phase in this process."""
-    from jobflow import run_locally
-
-    from nawf.running.watched import WatchedJobStore
-
-    flow = phase_flow(task, build_engine(spec))
-    store = WatchedJobStore.over(stores.jobs, listener)
-    with listening(listener), tempfile.TemporaryDirectory(prefix="nawf-") as scratch:
-        run_locally(flow, log=False, store=store, root_dir=scratch, allow_external_references=True)
-
-
-@contextlib.contextmanager
-def job_log(location: str) -> Iterator[None]:
-    """Log of the jobs, with tracebacks of failures and libraries' warnings, in a file beside the store."""
-    handler = logging.FileHandler(log_path(location), delay=True, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(message)s"))
-    loggers = [logging.getLogger("jobflow"), logging.getLogger("py.warnings")]
-    before = [(logger.level, logger.propagate) for logger in loggers]
-    for logger in loggers:
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
-        logger.propagate = False
-    logging.captureWarnings(True)
-    try:
-        yield
-    finally:
-        logging.captureWarnings(False)
-        for logger, (level, propagate) in zip(loggers, before, strict=True):
-            logger.removeHandler(handler)
-            logger.setLevel(level)
-            logger.propagate = propagate
-        handler.close()
-
-
-def log_path(location: str) -> Path:
-    """File of the job log of a store."""
-    return Path(location).with_suffix(".log")
-
-
 def _cost(plan: Plan, task: PhaseTask) -> float:
     return sum(s.core_seconds for s in plan.missing if s.phase == task.phase)
-
-
-Finished = Callable[[str], None]
-Tasks = Sequence[PhaseTask]

@@ -10,7 +10,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -18,8 +18,10 @@ from typing import Any
 from nawf.engines.base import EngineSpec
 from nawf.progress import Event, Listener, State
 from nawf.results.tasks import PhaseTask
-from nawf.running.local import Finished, Tasks, job_log, run_task
+from nawf.running.task import job_log, run_task
 from nawf.store.stores import open_stores
+
+Finished = Callable[[str], None]
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -33,7 +35,7 @@ class _Worker:
 
 
 def run_in_workers(
-    tasks: Tasks,
+    tasks: Sequence[PhaseTask],
     spec: EngineSpec,
     location: str,
     n_workers: int,

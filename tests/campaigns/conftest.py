@@ -7,7 +7,8 @@ import pytest
 from ase.calculators.lj import LennardJones
 
 from nawf.engines.ase_relax import atoms_of, relax_with_ase
-from nawf.engines.base import EngineSpec, InProcessEngine, intended_fingerprint, run_record
+from nawf.engines.base import EngineSpec, intended_fingerprint, run_record
+from nawf.engines.in_process import InProcessEngine
 from nawf.flows.phonon import displaced_cells, phonon_result
 from nawf.phases.library import load_library
 from nawf.results.methods import PhononMethod, RelaxMethod
