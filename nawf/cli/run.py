@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+from collections.abc import Iterator
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -66,12 +70,26 @@ def run(
         return
     number, _ = choose_workers(len(made.tasks), settings.workers, settings.threads, settings.device)
     try:
-        with ProgressView(made) as view:
+        with _stopped_by_sigterm(), ProgressView(made) as view:
             summary = run_plan(made, settings.store, workers=number, listener=view.show)
     except KeyboardInterrupt:
         typer.echo(f"stopped: finished work is kept; go on with: nawf run {campaign}", err=True)
         raise typer.Exit(130) from None
     _conclude(summary, settings.store)
+
+
+@contextlib.contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """Queue systems and shutdowns ask with SIGTERM for what a person asks for with Ctrl-C."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _announce(made: Plan, location: str) -> None:

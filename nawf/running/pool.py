@@ -145,15 +145,14 @@ def _bury(worker: _Worker, workers: list[_Worker], tell: Listener, finished: Fin
 
 
 def _work(pipe: Connection, spec: dict[str, Any], location: str) -> None:
-    """Body of a worker: take tasks until the pipe closes."""
+    """Body of a worker: take tasks until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    # The parent may turn SIGTERM into an orderly stop; a worker just ends, and what it saved is kept.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     engine = EngineSpec.model_validate(spec)
-    with open_stores(location) as stores, job_log(location):
+    with open_stores(location) as stores, job_log(location), contextlib.suppress(EOFError, ConnectionError):
         while True:
-            try:
-                task = PhaseTask.model_validate(pipe.recv())
-            except EOFError:
-                return
+            task = PhaseTask.model_validate(pipe.recv())
             try:
                 run_task(task, engine, stores, pipe.send)
             except Exception as error:  # noqa: BLE001 - reported to the parent, which shows and counts it
