@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,14 @@ from nawf.units import GPA_PER_EV_PER_A3
 if TYPE_CHECKING:
     from ase import Atoms
 
+
+Evaluate = Callable[[Crystal], tuple[float, np.ndarray, np.ndarray]]
+
+_START_CURVATURE_EV_PER_A2 = 20.0
+"""Of BFGS's first Hessian. ASE's default, 70, is that of a stiff bond, and costs these crystals more steps."""
+
+_STEPS_BEFORE_RESTART = 200
+"""When BFGS starts anew: jumps in the forces can spoil its Hessian, after which it hardly moves."""
 
 _GOAL = 0.2
 """Residuals in units of the tolerances at which a converged relaxation has no need to go on."""
@@ -45,6 +54,29 @@ def atoms_of(crystal: Crystal) -> Atoms:
     )
 
 
+def crystal_of(atoms: Atoms) -> Crystal:
+    """Crystal of ASE atoms; atoms stay in the cell they are in."""
+    positions = atoms.get_scaled_positions(wrap=False)
+    return Crystal.from_arrays(atoms.cell.array, atoms.get_chemical_symbols(), positions)
+
+
+def calculator_of(evaluate: Evaluate) -> Any:
+    """ASE calculator of a function that takes a crystal and gives energy (eV), forces (eV/Å) and stress (eV/Å³)."""
+    from ase.calculators.calculator import Calculator, all_changes
+    from ase.stress import full_3x3_to_voigt_6_stress
+
+    class FunctionCalculator(Calculator):
+        implemented_properties = ("energy", "free_energy", "forces", "stress")
+
+        def calculate(self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes) -> None:
+            super().calculate(atoms, properties, system_changes)
+            energy, forces, stress = evaluate(crystal_of(self.atoms))
+            stress = full_3x3_to_voigt_6_stress(stress)
+            self.results = {"energy": energy, "free_energy": energy, "forces": forces, "stress": stress}
+
+    return FunctionCalculator()
+
+
 def relax_with_ase(crystal: Crystal, calculator: Any, method: RelaxMethod) -> Relaxation:
     """Relax cell and ions with BFGS, forces and stress projected on the space group of the start.
 
@@ -63,21 +95,26 @@ def relax_with_ase(crystal: Crystal, calculator: Any, method: RelaxMethod) -> Re
     atoms = atoms_of(crystal)
     atoms.calc = calculator
     atoms.set_constraint(FixSymmetry(atoms, symprec=method.symprec_a))
-    optimizer = BFGS(_remembering_filter(atoms), logfile=None)
     best = _Best(method)
+    n_steps, enough = 0, False
     # The filter and BFGS solve many tiny systems: several BLAS threads only wait for each other there, which
     # was measured to take five times as long in all as one thread on a busy machine.
     with threadpool_limits(limits=1, user_api="blas"):
-        for _ in optimizer.irun(fmax=0.0, steps=method.max_steps):
-            emit(State.ADVANCED, done=optimizer.nsteps)
-            if best.is_enough(atoms, optimizer.nsteps):
-                break
+        while not enough and n_steps < method.max_steps:
+            optimizer = BFGS(_remembering_filter(atoms), logfile=None, alpha=_START_CURVATURE_EV_PER_A2)
+            # A target of zero: when to stop is decided here.
+            for _ in optimizer.irun(fmax=0.0, steps=min(_STEPS_BEFORE_RESTART, method.max_steps - n_steps)):
+                emit(State.ADVANCED, done=n_steps + optimizer.nsteps)
+                enough = best.is_enough(atoms, n_steps + optimizer.nsteps)
+                if enough:
+                    break
+            n_steps += optimizer.nsteps
     return Relaxation(
-        crystal=Crystal.from_arrays(best.cell, atoms.get_chemical_symbols(), best.frac_coords),
+        crystal=best.crystal,
         energy_ev_per_atom=best.energy_ev / len(atoms),
         max_force_ev_per_a=best.force_ev_per_a,
         max_stress_gpa=best.stress_gpa,
-        n_steps=optimizer.nsteps,
+        n_steps=n_steps,
         converged=best.excess <= 1.0,
     )
 
@@ -101,7 +138,7 @@ class _Best:
         if excess < self.excess:
             self.excess, self.force_ev_per_a, self.stress_gpa = excess, force, stress_gpa
             self.energy_ev = float(atoms.get_potential_energy())
-            self.cell, self.frac_coords = atoms.cell.array.copy(), atoms.get_scaled_positions(wrap=False)
+            self.crystal = crystal_of(atoms)
         if self.excess > 1.0:
             return False
         if self._converged_at is None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from nawf.engines.ase_relax import atoms_of, relax_with_ase
+from nawf.engines.ase_relax import calculator_of, relax_with_ase
 from nawf.engines.base import EngineSpec, run_record
 from nawf.engines.in_process import InProcessEngine
 from nawf.errors import EngineError
@@ -66,26 +66,16 @@ class ChgnetEngine(InProcessEngine):
                 raise EngineError(f"device {spec.device!r} is not available", hint="use --device cpu")
 
     @cached_property
-    def _model(self) -> Any:
+    def _network(self) -> Any:
         import torch
         from chgnet.model import CHGNet
+
+        from nawf.engines.chgnet_network import Network
 
         if self.spec.threads:
             torch.set_num_threads(self.spec.threads)
         with contextlib.redirect_stdout(io.StringIO()):  # it greets
-            return CHGNet.load(model_name=MODEL_NAME, use_device=self.spec.device, verbose=False)
-
-    @cached_property
-    def _calculator(self) -> Any:
-        from chgnet.model import CHGNetCalculator
-
-        with contextlib.redirect_stdout(io.StringIO()):
-            return CHGNetCalculator(
-                model=self._model,
-                use_device=self.spec.device,
-                stress_weight=1.0 / GPA_PER_EV_PER_A3,
-                on_isolated_atoms="error",
-            )
+            return Network(CHGNet.load(model_name=MODEL_NAME, use_device=self.spec.device, verbose=False))
 
     @cached_property
     def _weights_hash(self) -> str:
@@ -109,19 +99,17 @@ class ChgnetEngine(InProcessEngine):
 
     def relax(self, crystal: Crystal, method: RelaxMethod) -> RelaxOutput:
         started_at = datetime.now(UTC)
-        end = relax_with_ase(crystal, self._calculator, method)
+        end = relax_with_ase(crystal, calculator_of(self._network.evaluate), method)
         return RelaxOutput(**vars(end), calculation=self.calculation(), run=run_record(started_at, PACKAGES))
 
     def static(self, crystal: Crystal, method: RelaxMethod) -> StaticResult:
         started_at = datetime.now(UTC)
-        atoms = atoms_of(crystal)
-        atoms.calc = self._calculator
-        energy_ev = float(atoms.get_potential_energy())
-        xx, yy, zz, yz, xz, xy = (float(s) * GPA_PER_EV_PER_A3 for s in atoms.get_stress())
+        energy_ev, forces, stress = self._network.evaluate(crystal)
+        (xx, xy, xz), (_, yy, yz), (_, _, zz) = (stress * GPA_PER_EV_PER_A3).tolist()
         return StaticResult(
             crystal=crystal,
             energy_ev_per_atom=energy_ev / len(crystal),
-            max_force_ev_per_a=float(np.linalg.norm(atoms.get_forces(), axis=1).max()),
+            max_force_ev_per_a=float(np.linalg.norm(forces, axis=1).max()),
             stress_gpa=(xx, yy, zz, yz, xz, xy),
             calculation=self.calculation(),
             method=method,
@@ -131,27 +119,22 @@ class ChgnetEngine(InProcessEngine):
     def forces(self, cells: DisplacedCells) -> ForcesOutput:
         """Forces of all displaced cells, some at a time through the network.
 
-        Graphs are built as they are needed: those of a few hundred displaced cells at once would fill the
-        memory of a laptop.
+        They share the neighbours of the undisplaced cell, found with a cutoff that is longer by the displacement.
         """
         started_at = datetime.now(UTC)
-        supercell = cells.supercell.to_structure()
-        forces = []
-        total = len(cells.displacements)
-        for start in range(0, total, self.spec.batch_size):
-            graphs = []
-            for displacement in cells.displacements[start : start + self.spec.batch_size]:
-                moved = supercell.copy()
-                moved.translate_sites(
-                    [displacement.atom], displacement.vector_a, frac_coords=False, to_unit_cell=False
-                )
-                graphs.append(self._model.graph_converter(moved))
-            predicted = self._model.predict_graph(graphs, task="ef", batch_size=len(graphs))
-            for one in [predicted] if len(graphs) == 1 else predicted:
-                forces.append(np.asarray(one["f"], dtype=float))
-            emit(State.ADVANCED, done=len(forces), total=total)
+        supercell = cells.supercell
+        displacements = np.zeros((len(cells.displacements), len(supercell), 3))
+        for moved, displacement in zip(displacements, cells.displacements, strict=True):
+            moved[displacement.atom] = displacement.vector_a
+        topology = self._network.topology(supercell, skin_a=1.01 * float(np.abs(displacements).sum(axis=2).max()))
+        rest = np.array(supercell.frac_coords) @ supercell.matrix_a
+        found: list[np.ndarray] = []
+        for start in range(0, len(displacements), self.spec.batch_size):
+            moved = rest + displacements[start : start + self.spec.batch_size]
+            found.extend(self._network.forces(topology, supercell.matrix_a, moved))
+            emit(State.ADVANCED, done=len(found), total=len(displacements))
         return ForcesOutput(
-            forces_ev_per_a=tuple(tuple(map(tuple, f.tolist())) for f in forces),
+            forces_ev_per_a=tuple(tuple(map(tuple, f.tolist())) for f in found),
             calculation=self.calculation(),
             run=run_record(started_at, PACKAGES),
         )
