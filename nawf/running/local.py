@@ -18,7 +18,7 @@ from nawf.store.builder import build
 from nawf.store.stores import open_stores
 
 MOST_WORKERS = 4
-"""Default upper limit: every worker holds a model and its graphs in memory, about 1 GB."""
+"""Default upper limit: every worker holds a model and its graphs in memory, 1 to 2 GB."""
 
 
 @dataclass(frozen=True)
