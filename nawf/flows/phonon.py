@@ -14,12 +14,10 @@ from nawf.errors import CalculationError
 from nawf.results.crystal import Crystal, vector
 from nawf.results.methods import PhononMethod, RelaxMethod
 from nawf.results.outputs import (
-    Calculation,
     DisplacedCells,
     Displacement,
     ForcesOutput,
     PhononResult,
-    RunRecord,
 )
 from nawf.results.symmetry import supercell_rows
 from nawf.units import KJ_PER_MOL_PER_EV
@@ -47,7 +45,7 @@ def displaced_cells(crystal: Crystal, method: PhononMethod, symprec_a: float) ->
 
 
 def phonon_from_forces(cells: DisplacedCells, forces: np.ndarray) -> Any:
-    """Object of phonopy with symmetrised force constants.
+    """Object of phonopy with force constants, not symmetrised yet.
 
     Parameters
     ----------
@@ -75,26 +73,40 @@ def phonon_from_forces(cells: DisplacedCells, forces: np.ndarray) -> Any:
         ],
     }
     phonon.produce_force_constants(show_drift=False)
-    phonon.symmetrize_force_constants(show_drift=False)
     return phonon
 
 
+def sum_rule_violation(force_constants: np.ndarray, atoms: Any) -> float:
+    """How far force constants are from the acoustic sum rule, as a fraction.
+
+    Parameters
+    ----------
+    force_constants : numpy.ndarray, shape (n, n, 3, 3)
+    atoms : sequence of int
+        Atoms to look at, those of the primitive cell.
+
+    Returns
+    -------
+    float
+        Largest component of the force on an atom when all atoms move alike, relative to the largest force constant
+        of an atom with itself.
+
+    Notes
+    -----
+    The first index is that of the atom that moves. The sum over the other one is the net force on a displaced cell,
+    which is zero here whatever the engine: the mean force was taken off.
+    """
+    chosen = list(atoms)
+    moved_alike = force_constants[:, chosen].sum(axis=0)
+    return float(np.abs(moved_alike).max() / np.abs(force_constants[chosen, chosen]).max())
+
+
 def phonon_result(cells: DisplacedCells, output: ForcesOutput, relax_method: RelaxMethod) -> PhononResult:
-    """Frequencies on the mesh, imaginary modes, and F, S, Cv per atom."""
+    """Frequencies on the mesh, imaginary modes, and F, S, Cv per atom, from symmetrised force constants."""
     forces = np.array(output.forces_ev_per_a)
     phonon = phonon_from_forces(cells, forces)
-    return thermal_result(phonon, cells, forces, output.calculation, relax_method, output.run)
-
-
-def thermal_result(
-    phonon: Any,
-    cells: DisplacedCells,
-    forces: np.ndarray,
-    calculation: Calculation,
-    relax_method: RelaxMethod,
-    run: RunRecord,
-) -> PhononResult:
-    """Result of a phonopy object that has its force constants."""
+    violation = sum_rule_violation(phonon.force_constants, phonon.primitive.p2s_map)
+    phonon.symmetrize_force_constants(show_drift=False)
     method = cells.method
     phonon.run_mesh(method.mesh_length_a)
     frequencies, weights = phonon.mesh.frequencies, phonon.mesh.weights
@@ -117,10 +129,11 @@ def thermal_result(
         highest_frequency_thz=float(frequencies.max()),
         imaginary_fraction=float(imaginary / (weights.sum() * frequencies.shape[1])),
         net_force_ev_per_a=float(np.linalg.norm(forces.sum(axis=1), axis=1).max()),
-        calculation=calculation,
+        sum_rule_violation=violation,
+        calculation=output.calculation,
         method=method,
         relax_method=relax_method,
-        run=run,
+        run=output.run,
     )
 
 

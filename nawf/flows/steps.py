@@ -5,10 +5,12 @@ from __future__ import annotations
 from jobflow import Response, job
 
 from nawf.engines.base import Label
+from nawf.flows.elastic import elastic_result
 from nawf.flows.phonon import displaced_cells, phonon_result
 from nawf.progress import step_of
 from nawf.results.crystal import Crystal
-from nawf.results.methods import PhononMethod, RelaxMethod
+from nawf.results.elastic import ElasticResult, StrainedCells, StressesOutput
+from nawf.results.methods import ElasticMethod, PhononMethod, RelaxMethod
 from nawf.results.outputs import (
     DisplacedCells,
     ForcesOutput,
@@ -16,6 +18,7 @@ from nawf.results.outputs import (
     RelaxOutput,
     RelaxResult,
 )
+from nawf.results.strain import strained_cells
 from nawf.results.symmetry import space_group, symmetrise
 
 
@@ -51,3 +54,19 @@ def analyse_phonons(
     """Frequencies on the mesh and free energies."""
     with step_of(label.phase, "free energy"):
         return phonon_result(cells, forces, relax_method)
+
+
+@job(output_schema=StrainedCells)
+def strain(crystal: Crystal, method: ElasticMethod, symprec_a: float, label: Label) -> StrainedCells:
+    """Strains of a symmetrised crystal, in the axes of the IEEE standard."""
+    with step_of(label.phase, "strain"):
+        return strained_cells(crystal, method, symprec_a)
+
+
+@job(output_schema=ElasticResult)
+def analyse_stresses(
+    cells: StrainedCells, stresses: StressesOutput, relax_method: RelaxMethod, label: Label
+) -> ElasticResult:
+    """Elastic tensor and moduli."""
+    with step_of(label.phase, "elastic tensor"):
+        return elastic_result(cells, stresses, relax_method)

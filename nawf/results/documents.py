@@ -8,17 +8,21 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from nawf.results.elastic import ElasticResult
 from nawf.results.energetics import PhaseEnergetics, VibrationalFreeEnergy
 from nawf.results.fingerprint import Fingerprint
 from nawf.results.outputs import PhononResult, RelaxResult, StaticResult
 from nawf.results.verdict import Level, Verdict
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-RESULT_TYPES: dict[str, type[RelaxResult] | type[StaticResult] | type[PhononResult]] = {
+Result = RelaxResult | StaticResult | PhononResult | ElasticResult
+
+RESULT_TYPES: dict[str, type[Result]] = {
     "relax": RelaxResult,
     "static": StaticResult,
     "phonon": PhononResult,
+    "elastic": ElasticResult,
 }
 
 
@@ -82,9 +86,14 @@ class ResultDocument(BaseModel):
     provenance: Provenance
     result: dict[str, Any]
 
-    def record(self) -> RelaxResult | StaticResult | PhononResult:
+    def record(self) -> Result:
         """The typed result."""
         return RESULT_TYPES[self.property].model_validate(self.result)
+
+
+def fingerprint_of(prop: str, result: Result) -> Fingerprint:
+    """Fingerprint of a result from the settings as its calculation ended."""
+    return Fingerprint(calculation=result.calculation, method=result.methods.record(prop))
 
 
 def result_id(phase: str, prop: str, fingerprint: Fingerprint) -> str:
@@ -109,13 +118,13 @@ def _joined(phase: str, documents: dict[str, ResultDocument]) -> PhaseEnergetics
     result = static.record()
     assert isinstance(result, StaticResult)
     geometry = [relax, static] if relax is not None else [static]
-    warnings = [message for d in geometry for message in d.verdict.messages(Level.WARN)]
+    used = [*geometry, phonon] if phonon is not None else geometry
+    warnings, notes = ([m for d in used for m in d.verdict.messages(level)] for level in (Level.WARN, Level.PASS))
     rejected = _failure(geometry) or _stale("static energy", static, relax)
     vibrations_rejected = None
     if phonon is not None:
         # Soft modes are thermo's to judge: it knows the temperature and what was asked for.
         vibrations_rejected = _failure([phonon], ignore="imaginary-modes") or _stale("phonons", phonon, static)
-        warnings += phonon.verdict.messages(Level.WARN)
     return PhaseEnergetics(
         phase=phase,
         formula=static.card.formula,
@@ -123,6 +132,7 @@ def _joined(phase: str, documents: dict[str, ResultDocument]) -> PhaseEnergetics
         vibrations=_vibrations(phonon) if phonon else None,
         origin=static.card.origin,
         warnings=tuple(dict.fromkeys(warnings)),
+        notes=tuple(dict.fromkeys(notes)),
         rejected=rejected,
         vibrations_rejected=vibrations_rejected,
     )

@@ -1,8 +1,10 @@
-"""How a property is obtained: the settings of relaxations and phonons, independent of the engine."""
+"""How a property is obtained: the settings of relaxations, phonons and elastic tensors, independent of the engine."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from nawf.results.fingerprint import Scalar
 
 
 class Method(BaseModel):
@@ -63,15 +65,66 @@ class PhononMethod(Method):
     temperature_step_k: float = Field(default=10.0, ge=1.0, le=50.0)
 
 
-def method_record(
-    prop: str, relax: RelaxMethod, phonon: PhononMethod | None = None
-) -> dict[str, str | int | float | bool | None]:
-    """Method part of the fingerprint of a property: every setting that can change its value.
+class ElasticMethod(Method):
+    """Elastic tensor from stresses of strained cells, ions relaxed at fixed cell.
 
-    The largest number of steps is no part of it: it says when to give up, not what a finished result is.
+    Residual forces weigh in soft shears: with 1 meV/Å, C44 of Na2S from the embedded potential is 5 % too small.
+
+    Attributes
+    ----------
+    strains : tuple of float
+        Sizes of the Green-Lagrange strains; each is applied with both signs.
+    symmetry_reduced : bool
+        Whether only the strains are calculated that symmetry leaves independent.
+    force_ev_per_a : float
+        The ions of a strained cell are relaxed when no force is larger.
+    polish_steps : int
+        How many steps converged ions may go on towards a fifth of this.
+    max_steps : int
+        When to give up on a strained cell.
     """
-    record: dict[str, str | int | float | bool | None] = {"property": prop}
-    record |= {f"relax_{k}": v for k, v in relax.model_dump(exclude={"max_steps"}).items()}
-    if phonon is not None:
-        record |= {f"phonon_{k}": v for k, v in phonon.model_dump().items()}
-    return record
+
+    strains: tuple[float, ...] = Field(default=(0.005, 0.01), min_length=1)
+    symmetry_reduced: bool = True
+    force_ev_per_a: float = Field(default=0.0005, gt=0, le=0.1)
+    polish_steps: int = Field(default=30, ge=0)
+    max_steps: int = Field(default=150, ge=1)
+
+    @field_validator("strains")
+    @classmethod
+    def _strains_are_small_and_distinct(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if not all(1e-4 <= strain <= 0.05 for strain in value):
+            raise ValueError("a strain must lie between 0.0001 and 0.05")
+        if len(set(value)) != len(value):
+            raise ValueError("a strain is given twice")
+        return tuple(sorted(value))
+
+
+class Methods(Method):
+    """How every property is obtained.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        When a setting is outside its limits.
+    """
+
+    relax: RelaxMethod = RelaxMethod()
+    phonon: PhononMethod = PhononMethod()
+    elastic: ElasticMethod = ElasticMethod()
+
+    def record(self, prop: str) -> dict[str, Scalar]:
+        """Method part of the fingerprint of a property: every setting that can change its value.
+
+        The largest number of steps is no part of it: it says when to give up, not what a finished result is.
+        """
+        parts = ["relax", *({prop} & {"phonon", "elastic"})]
+        record: dict[str, Scalar] = {"property": prop}
+        for part in parts:
+            settings = getattr(self, part).model_dump(exclude={"max_steps"})
+            record |= {f"{part}_{key}": _scalar(value) for key, value in settings.items()}
+        return record
+
+
+def _scalar(value: Scalar | tuple[float, ...]) -> Scalar:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else value

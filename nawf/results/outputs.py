@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from nawf.results.crystal import Crystal
 from nawf.results.fingerprint import Scalar
-from nawf.results.methods import PhononMethod, RelaxMethod
+from nawf.results.methods import Methods, PhononMethod, RelaxMethod
 
 Matrix = tuple[tuple[float, float, float], ...]
 Calculation = dict[str, Scalar]
@@ -24,13 +24,27 @@ class Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Correction(Record):
+    """Something an error handler changed on the way: which handler, what it found, and what it changed."""
+
+    handler: str
+    errors: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
+
+
 class RunRecord(Record):
-    """Where, when and with what a step ran. Times are UTC."""
+    """Where, when and with what a step ran. Times are UTC.
+
+    ``electronic_converged`` is None for an engine without electrons; ``corrections`` are those of error handlers, in
+    order.
+    """
 
     host: str
     started_at: datetime
     finished_at: datetime
     versions: dict[str, str]
+    electronic_converged: bool | None = None
+    corrections: tuple[Correction, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -81,6 +95,10 @@ class RelaxResult(Record):
     method: RelaxMethod
     run: RunRecord
 
+    @property
+    def methods(self) -> Methods:
+        return Methods(relax=self.method)
+
 
 class StaticResult(Record):
     """Energy, forces and stress of the relaxed crystal.
@@ -95,6 +113,10 @@ class StaticResult(Record):
     calculation: Calculation
     method: RelaxMethod
     run: RunRecord
+
+    @property
+    def methods(self) -> Methods:
+        return Methods(relax=self.method)
 
 
 class Displacement(Record):
@@ -129,7 +151,9 @@ class PhononResult(Record):
     and the three acoustic modes at Γ, are not in the free energy. ``soft_mode_shift_ev_per_atom`` is by how much
     F would change if imaginary modes counted as real ones of the same size: the scale of the error of leaving
     them out, on the same temperature grid. ``net_force_ev_per_a`` is the largest
-    total force on a displaced cell (zero for an exact translation-invariant engine).
+    total force on a displaced cell (zero for an exact translation-invariant engine). ``sum_rule_violation`` is the
+    largest sum of force constants over the atoms that a translation leaves without a force, relative to the largest
+    force constant of an atom on itself, before symmetrisation; None in results of versions that did not look.
     """
 
     crystal: Crystal
@@ -146,7 +170,12 @@ class PhononResult(Record):
     highest_frequency_thz: float
     imaginary_fraction: float
     net_force_ev_per_a: float
+    sum_rule_violation: float | None = None
     calculation: Calculation
     method: PhononMethod
     relax_method: RelaxMethod
     run: RunRecord
+
+    @property
+    def methods(self) -> Methods:
+        return Methods(relax=self.relax_method, phonon=self.method)

@@ -14,7 +14,7 @@ from nawf.results.outputs import SpaceGroup
 
 def space_group(crystal: Crystal, symprec_a: float) -> SpaceGroup:
     """Space group found with a distance tolerance of ``symprec_a`` (Å)."""
-    dataset = _dataset(crystal, symprec_a)
+    dataset = symmetry_dataset(crystal, symprec_a)
     return SpaceGroup(number=int(dataset.number), symbol=str(dataset.international))
 
 
@@ -28,7 +28,14 @@ def conventional_cell(crystal: Crystal, symprec_a: float) -> Crystal:
     return _standard(crystal, symprec_a, to_primitive=False)
 
 
-def _dataset(crystal: Crystal, symprec_a: float) -> Any:
+def symmetry_dataset(crystal: Crystal, symprec_a: float) -> Any:
+    """Dataset of spglib.
+
+    Raises
+    ------
+    CalculationError
+        When spglib finds no symmetry.
+    """
     try:
         dataset = spglib.get_symmetry_dataset(crystal.to_spglib(), symprec=symprec_a)
     except spglib.SpglibError as error:
@@ -57,7 +64,7 @@ def symmetrise(crystal: Crystal, symprec_a: float) -> tuple[Crystal, float]:
 
     Each atom, carried over to the standard cell, is compared with the nearest ideal one of its element.
     """
-    dataset = _dataset(crystal, symprec_a)
+    dataset = symmetry_dataset(crystal, symprec_a)
     _, positions, numbers = crystal.to_spglib()
     moved = positions @ dataset.transformation_matrix.T + dataset.origin_shift
     steps = []

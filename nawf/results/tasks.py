@@ -7,9 +7,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from nawf.results.crystal import Crystal
-from nawf.results.methods import PhononMethod, RelaxMethod
+from nawf.results.methods import Methods
 
-PROPERTIES = ("relax", "static", "phonon")
+PROPERTIES = ("relax", "static", "phonon", "elastic")
 """Properties in the order in which they build on one another."""
 
 
@@ -35,6 +35,5 @@ class PhaseTask(BaseModel):
     properties: tuple[str, ...]
     start: Crystal
     relaxed: Crystal | None = None
-    relax_method: RelaxMethod
-    phonon_method: PhononMethod
+    methods: Methods
     card: dict[str, Any]

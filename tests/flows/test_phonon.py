@@ -10,7 +10,13 @@ import pytest
 
 from nawf.engines.registry import build_engine, engine_spec
 from nawf.errors import CalculationError
-from nawf.flows.phonon import ACOUSTIC_CUTOFF_THZ, displaced_cells, phonon_from_forces, phonon_result
+from nawf.flows.phonon import (
+    ACOUSTIC_CUTOFF_THZ,
+    displaced_cells,
+    phonon_from_forces,
+    phonon_result,
+    sum_rule_violation,
+)
 from nawf.phases.library import load_library
 from nawf.results.crystal import Crystal
 from nawf.results.methods import PhononMethod, RelaxMethod
@@ -117,6 +123,20 @@ def test_a_net_force_is_reported_and_taken_off(cubic: DisplacedCells) -> None:
     assert result.free_energy_ev_per_atom == pytest.approx(reference.free_energy_ev_per_atom, abs=1e-9)
 
 
+def test_the_sum_rule_is_that_of_a_translation() -> None:
+    """Two atoms on a spring of 2; the second pulls back with a quarter too much when it is the one that moves."""
+    springs = np.array([[2.0, -2.0], [-2.0, 2.0]])[:, :, None, None] * np.eye(3)
+    assert sum_rule_violation(springs, [0, 1]) == 0.0
+    springs[1, :] *= 1.25
+    assert sum_rule_violation(springs, [0]) == pytest.approx(0.5 / 2.0)
+    assert sum_rule_violation(springs, [0, 1]) == pytest.approx(0.5 / 2.5)
+
+
+def test_springs_keep_the_sum_rule(cubic: DisplacedCells) -> None:
+    result = phonon_result(cubic, spring_forces(cubic, 0.4), RelaxMethod())
+    assert result.sum_rule_violation == pytest.approx(0.0, abs=1e-9)
+
+
 @pytest.mark.parametrize("fault", ["shape", "nan"])
 def test_unusable_forces_are_refused(cubic: DisplacedCells, fault: str) -> None:
     forces = np.array(spring_forces(cubic, 0.4).forces_ev_per_a)
@@ -162,10 +182,10 @@ def test_free_energy_agrees_with_phonopy_by_hand(
 ) -> None:
     engine: Any = build_engine(engine_spec("chgnet-r2scan"))
     start = primitive_cell(Crystal.from_structure(load_library().get(phase).structure()), 0.01)
-    relaxed = primitive_cell(engine.relax(start, engine.relax_method()).crystal, 0.01)
+    relaxed = primitive_cell(engine.relax(start, engine.methods().relax).crystal, 0.01)
     cells = displaced_cells(relaxed, PhononMethod(min_length_a=min_length_a), 0.01)
     assert len(cells.supercell) == n_atoms
-    result = phonon_result(cells, engine.forces(cells), engine.relax_method())
+    result = phonon_result(cells, engine.forces(cells), engine.methods().relax)
     ours = 1e3 * result.free_energy_ev_per_atom[result.temperatures_k.index(300.0)]
     direct = direct_free_energy_mev(relaxed, np.array(cells.supercell_matrix), 300.0)
     assert ours == pytest.approx(direct, abs=0.3)

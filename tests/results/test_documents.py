@@ -39,7 +39,7 @@ def test_documents_come_back_from_json_as_they_were(records, prop):
     assert back == document
     assert back.record() == getattr(records, prop)()
     assert back.fingerprint.id == back.fingerprint_id
-    assert stored["schema_version"] == 1
+    assert stored["schema_version"] == 2
 
 
 @pytest.mark.parametrize("where", [(), ("card",), ("provenance",), ("provenance", "job"), ("verdict",)])

@@ -1,6 +1,6 @@
 import pytest
 
-from nawf.results.methods import PhononMethod, RelaxMethod, method_record
+from nawf.results.methods import ElasticMethod, Methods, PhononMethod, RelaxMethod
 
 OTHER_RELAX = {"force_ev_per_a": 0.02, "stress_gpa": 0.02, "polish_steps": 9, "max_steps": 7, "symprec_a": 0.02}
 OTHER_PHONON = {
@@ -11,31 +11,53 @@ OTHER_PHONON = {
     "max_temperature_k": 900.0,
     "temperature_step_k": 5.0,
 }
+OTHER_ELASTIC = {
+    "strains": (0.004, 0.01),
+    "symmetry_reduced": False,
+    "force_ev_per_a": 0.002,
+    "polish_steps": 7,
+    "max_steps": 9,
+}
 
 
 def test_every_setting_is_covered_here():
     assert set(OTHER_RELAX) == set(RelaxMethod.model_fields)
     assert set(OTHER_PHONON) == set(PhononMethod.model_fields)
+    assert set(OTHER_ELASTIC) == set(ElasticMethod.model_fields)
 
 
+@pytest.mark.parametrize("prop", ["relax", "static", "phonon", "elastic"])
 @pytest.mark.parametrize(("name", "value"), OTHER_RELAX.items())
-def test_every_relaxation_setting_but_the_number_of_steps_counts(name, value):
-    changed = RelaxMethod(**{name: value})
-    for prop, phonon in (("relax", None), ("static", None), ("phonon", PhononMethod())):
-        same = method_record(prop, changed, phonon) == method_record(prop, RelaxMethod(), phonon)
-        assert same is (name == "max_steps")
+def test_every_relaxation_setting_but_the_number_of_steps_counts_for_every_property(prop, name, value):
+    changed = Methods(relax=RelaxMethod(**{name: value}))
+    assert (changed.record(prop) == Methods().record(prop)) is (name == "max_steps")
 
 
 @pytest.mark.parametrize(("name", "value"), OTHER_PHONON.items())
-def test_every_phonon_setting_counts(name, value):
-    record = method_record("phonon", RelaxMethod(), PhononMethod(**{name: value}))
-    assert record[f"phonon_{name}"] == value
-    assert record != method_record("phonon", RelaxMethod(), PhononMethod())
+def test_every_phonon_setting_counts_for_phonons(name, value):
+    changed = Methods(phonon=PhononMethod(**{name: value}))
+    assert changed.record("phonon")[f"phonon_{name}"] == value
+    assert changed.record("phonon") != Methods().record("phonon")
+    for prop in ("relax", "static", "elastic"):
+        assert changed.record(prop) == Methods().record(prop)
+
+
+@pytest.mark.parametrize(("name", "value"), OTHER_ELASTIC.items())
+def test_every_elastic_setting_but_the_number_of_steps_counts_for_elastic_tensors(name, value):
+    changed = Methods(elastic=ElasticMethod(**{name: value}))
+    assert (changed.record("elastic") == Methods().record("elastic")) is (name == "max_steps")
+    for prop in ("relax", "static", "phonon"):
+        assert changed.record(prop) == Methods().record(prop)
+
+
+def test_strains_stand_in_order_as_text():
+    record = Methods(elastic=ElasticMethod(strains=(0.01, 0.005))).record("elastic")
+    assert record["elastic_strains"] == "0.005, 0.01"
 
 
 def test_properties_have_records_of_their_own():
-    assert method_record("relax", RelaxMethod()) != method_record("static", RelaxMethod())
-    assert not [key for key in method_record("static", RelaxMethod()) if key.startswith("phonon")]
+    assert Methods().record("relax") != Methods().record("static")
+    assert not [key for key in Methods().record("static") if key.startswith(("phonon", "elastic"))]
 
 
 @pytest.mark.parametrize(
@@ -50,6 +72,13 @@ def test_properties_have_records_of_their_own():
         (PhononMethod, {"displacement_a": -0.01}),
         (PhononMethod, {"mesh_length_a": float("inf")}),
         (PhononMethod, {"temperature_step_k": 0}),
+        (ElasticMethod, {"strains": ()}),
+        (ElasticMethod, {"strains": (0.01, 0.01)}),
+        (ElasticMethod, {"strains": (0.1,)}),
+        (ElasticMethod, {"strains": (5e-5,)}),
+        (ElasticMethod, {"strains": (-0.01,)}),
+        (ElasticMethod, {"strains": (float("nan"),)}),
+        (ElasticMethod, {"force_ev_per_a": 0}),
     ],
 )
 def test_senseless_settings_are_refused(model, values):

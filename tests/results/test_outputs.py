@@ -31,8 +31,7 @@ def test_a_task_travels_as_json(records):
         properties=("static", "phonon"),
         start=relax.initial,
         relaxed=relax.crystal,
-        relax_method=relax.method,
-        phonon_method=records.phonon().method,
+        methods=records.phonon().methods,
         card={"name": "bcc", "tags": ["a"]},
     )
     assert PhaseTask.model_validate(json.loads(json.dumps(task.model_dump(mode="json")))) == task
