@@ -16,8 +16,9 @@ from nawf.errors import CampaignError, StructureError
 from nawf.phases.library import Library, Phase
 from nawf.results.crystal import Crystal
 from nawf.results.documents import ResultDocument
-from nawf.results.methods import PhononMethod, RelaxMethod
+from nawf.results.methods import Methods, RelaxMethod
 from nawf.results.outputs import RelaxResult
+from nawf.results.strain import strained_cells
 from nawf.results.symmetry import primitive_cell, supercell_rows
 from nawf.results.tasks import PROPERTIES, PhaseTask
 from nawf.store.query import load_results
@@ -83,6 +84,8 @@ def _checked_phases(campaign: Campaign, library: Library) -> tuple[Phase, ...]:
     found = library.select(**campaign.phases.model_dump())
     if not found:
         raise CampaignError("no phase is left of the selection", where=campaign.name)
+    for more in campaign.also:
+        library.select(**more.phases.model_dump())
     ids = {p.id for p in found}
     for element, phase_id in campaign.references.items():
         if library.get(phase_id).elements != {element}:
@@ -94,6 +97,15 @@ def _checked_phases(campaign: Campaign, library: Library) -> tuple[Phase, ...]:
         if name not in formulas:
             library.get(name)
     return found
+
+
+def properties_of(phase: Phase, campaign: Campaign) -> tuple[str, ...]:
+    """Properties that a campaign wants of a phase, with those that they build on."""
+    wanted = set(campaign.properties)
+    for more in campaign.also:
+        if phase.is_selected(**more.phases.model_dump()):
+            wanted.update(more.properties)
+    return with_prerequisites(wanted)
 
 
 def with_prerequisites(properties: Collection[str]) -> tuple[str, ...]:
@@ -115,25 +127,24 @@ def make_plan(
     A step is done when the store has a result of the intended settings that started from the library's
     present structure; whether it passed its checks is a matter for reports, not a reason to repeat it.
     """
-    wanted = with_prerequisites(properties or campaign.properties)
-    relax_method = campaign.relax_method(engine.relax_method())
-    phonon_method = campaign.phonon_method(engine.phonon_method())
+    methods = campaign.methods(engine.methods())
     done: dict[tuple[str, str], ResultDocument] = {}
     if results is not None:
-        intents = {p: intended_fingerprint(engine, p, relax_method, phonon_method).id for p in wanted}
+        intents = {p: intended_fingerprint(engine, p, methods).id for p in PROPERTIES}
         hashes = {p.id: p.card_hash for p in phases}
-        for document in load_results(results, phases=set(hashes), properties=wanted):
+        for document in load_results(results, phases=set(hashes)):
             if (
                 document.provenance.intent == intents[document.property]
                 and document.card.card_hash == hashes[document.phase]
             ):
                 done[document.phase, document.property] = document
-        _forget_given_up(done, relax_method)
+        _forget_given_up(done, methods.relax)
     steps: list[PlannedStep] = []
     tasks: list[PhaseTask] = []
     for phase in phases:
         own = {p: d for (name, p), d in done.items() if name == phase.id}
-        planned, task = _plan_phase(phase, campaign, engine, wanted, own, relax_method, phonon_method)
+        wanted = with_prerequisites(properties) if properties else properties_of(phase, campaign)
+        planned, task = _plan_phase(phase, campaign, engine, wanted, own, methods)
         steps += planned
         if task is not None:
             tasks.append(task)
@@ -156,14 +167,13 @@ def _plan_phase(
     engine: Engine,
     wanted: Sequence[str],
     done: dict[str, ResultDocument],
-    relax_method: RelaxMethod,
-    phonon_method: PhononMethod,
+    methods: Methods,
 ) -> tuple[list[PlannedStep], PhaseTask | None]:
     relax = done.get("relax")
     blocked = relax is not None and relax.verdict.failed
     missing = [p for p in wanted if p not in done]
     start = Crystal.from_structure(phase.structure()) if missing and not blocked else None
-    costs = _costs(start, engine, missing, relax_method, phonon_method) if start is not None else {}
+    costs = _costs(start, engine, missing, methods) if start is not None else {}
     steps = []
     for prop in wanted:
         if prop in done:
@@ -183,8 +193,7 @@ def _plan_phase(
         properties=tuple(missing),
         start=start,
         relaxed=relaxed.crystal if isinstance(relaxed, RelaxResult) else None,
-        relax_method=relax_method,
-        phonon_method=phonon_method,
+        methods=methods,
         card={
             "name": phase.card.name,
             "formula": phase.card.formula,
@@ -200,14 +209,17 @@ def _costs(
     start: Crystal,
     engine: Engine,
     missing: Sequence[str],
-    relax_method: RelaxMethod,
-    phonon_method: PhononMethod,
+    methods: Methods,
 ) -> dict[str, float]:
     """Core-seconds of the missing steps, from the library's structure."""
-    primitive = primitive_cell(start, relax_method.symprec_a)
-    costs = {p: engine.seconds(p, len(primitive)) for p in missing if p != "phonon"}
+    symprec_a = methods.relax.symprec_a
+    primitive = primitive_cell(start, symprec_a)
+    costs = {p: engine.seconds(p, len(primitive)) for p in missing if p in ("relax", "static")}
+    if "elastic" in missing:
+        n_cells = len(strained_cells(primitive, methods.elastic, symprec_a).strains)
+        costs["elastic"] = engine.seconds("elastic", len(primitive), n_cells)
     if "phonon" in missing:
-        rows = supercell_rows(primitive, phonon_method.min_length_a, relax_method.symprec_a)
+        rows = supercell_rows(primitive, methods.phonon.min_length_a, symprec_a)
         n_atoms = len(primitive) * round(abs(np.linalg.det(rows)))
         costs["phonon"] = engine.seconds("phonon", n_atoms, _displacement_count(primitive))
     return costs

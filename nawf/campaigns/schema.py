@@ -8,13 +8,14 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from nawf.errors import CampaignError
-from nawf.results.methods import PhononMethod, RelaxMethod
+from nawf.results.methods import Methods
+from nawf.results.tasks import PROPERTIES
 from nawf.shipped import shipped_folder
 from nawf.strict_yaml import describe_validation_error, read_yaml_model
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-Property = Literal["relax", "static", "phonon"]
+Property = Literal["relax", "static", "phonon", "elastic"]
 _TemperatureK = Annotated[float, Field(ge=0, le=5000, allow_inf_nan=False)]
 
 
@@ -35,6 +36,15 @@ class PhaseSelection(BaseModel):
         if not (self.ids or self.systems or self.tags):
             raise ValueError("names no phases: give ids, systems or tags")
         return self
+
+
+class MoreProperties(BaseModel):
+    """Further properties for some of a campaign's phases."""
+
+    model_config = _STRICT
+
+    properties: tuple[Property, ...] = Field(min_length=1)
+    phases: PhaseSelection
 
 
 class VoltageTask(BaseModel):
@@ -73,6 +83,18 @@ class PhononChanges(BaseModel):
     temperature_step_k: float | None = None
 
 
+class ElasticChanges(BaseModel):
+    """Departures from the protocol's settings for elastic tensors."""
+
+    model_config = _STRICT
+
+    strains: tuple[float, ...] | None = None
+    symmetry_reduced: bool | None = None
+    force_ev_per_a: float | None = None
+    polish_steps: int | None = None
+    max_steps: int | None = None
+
+
 class Campaign(BaseModel):
     """A campaign.
 
@@ -85,8 +107,13 @@ class Campaign(BaseModel):
     phases : PhaseSelection
     properties : tuple of str
         What to calculate; a property brings along those that it builds on.
+    also : tuple of MoreProperties
+        What to calculate besides for some of the phases.
     engine, protocol : str
         ``protocol`` defaults to the engine's first.
+    fingerprint : str or None
+        Start of the calculation or fingerprint that reports take where the store holds several; see
+        ``nawf query fingerprints``.
     temperatures_k : tuple of float
         Temperatures of the reports, besides the static column.
     references : dict of element to phase
@@ -104,14 +131,17 @@ class Campaign(BaseModel):
     reference: str | None = None
     phases: PhaseSelection
     properties: tuple[Property, ...] = Field(min_length=1)
+    also: tuple[MoreProperties, ...] = ()
     engine: str = "chgnet-r2scan"
     protocol: str | None = None
+    fingerprint: str | None = Field(default=None, min_length=1)
     temperatures_k: tuple[_TemperatureK, ...] = (0.0, 300.0, 400.0)
     references: dict[str, str] = {}
     soft_phases: Literal["leave-out", "include"] = "leave-out"
     voltage: tuple[VoltageTask, ...] = ()
     relax: RelaxChanges = RelaxChanges()
     phonon: PhononChanges = PhononChanges()
+    elastic: ElasticChanges = ElasticChanges()
 
     @field_validator("temperatures_k")
     @classmethod
@@ -120,13 +150,19 @@ class Campaign(BaseModel):
             raise ValueError("a temperature is given twice")
         return value
 
-    def relax_method(self, base: RelaxMethod) -> RelaxMethod:
-        """The protocol's relaxation settings with the campaign's changes."""
-        return RelaxMethod.model_validate(base.model_dump() | self.relax.model_dump(exclude_none=True))
+    @property
+    def all_properties(self) -> tuple[str, ...]:
+        """Properties that some phase is to have."""
+        named = {*self.properties, *(p for more in self.also for p in more.properties)}
+        return tuple(p for p in PROPERTIES if p in named)
 
-    def phonon_method(self, base: PhononMethod) -> PhononMethod:
-        """The protocol's phonon settings with the campaign's changes."""
-        return PhononMethod.model_validate(base.model_dump() | self.phonon.model_dump(exclude_none=True))
+    def methods(self, base: Methods) -> Methods:
+        """The protocol's methods with the campaign's changes."""
+        changes = {"relax": self.relax, "phonon": self.phonon, "elastic": self.elastic}
+        settings = base.model_dump()
+        return Methods.model_validate(
+            {part: settings[part] | change.model_dump(exclude_none=True) for part, change in changes.items()}
+        )
 
 
 def shipped_campaigns() -> dict[str, Path]:
@@ -159,12 +195,11 @@ def load_campaign(name_or_path: str | Path) -> Campaign:
 def _check_methods(campaign: Campaign, path: Path) -> None:
     """Changed settings must be within the limits of the methods, and temperatures within their grid."""
     try:
-        campaign.relax_method(RelaxMethod())
-        phonon = campaign.phonon_method(PhononMethod())
+        phonon = campaign.methods(Methods()).phonon
     except ValidationError as error:
         raise CampaignError(describe_validation_error(error), where=str(path)) from None
     hottest = max(campaign.temperatures_k, default=0.0)
-    if "phonon" in campaign.properties and hottest > phonon.max_temperature_k:
+    if "phonon" in campaign.all_properties and hottest > phonon.max_temperature_k:
         end = f"{phonon.max_temperature_k:g} K"
         raise CampaignError(
             f"temperatures_k: {hottest:g} K is beyond the phonons' grid, which ends at {end}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from nawf.errors import CalculationError
 from nawf.progress import State, emit
 from nawf.results.crystal import Crystal
-from nawf.results.methods import RelaxMethod
+from nawf.results.elastic import StrainedState
+from nawf.results.methods import ElasticMethod, RelaxMethod
 from nawf.units import GPA_PER_EV_PER_A3
 
 if TYPE_CHECKING:
@@ -25,6 +28,9 @@ _START_CURVATURE_EV_PER_A2 = 20.0
 
 _STEPS_BEFORE_RESTART = 200
 """When BFGS starts anew: jumps in the forces can spoil its Hessian, after which it hardly moves."""
+
+_STRAINED_SYMPREC_A = 1e-4
+"""For finding the symmetry of a strained cell: strains of half a percent must not pass for none."""
 
 _GOAL = 0.2
 """Residuals in units of the tolerances at which a converged relaxation has no need to go on."""
@@ -89,52 +95,112 @@ def relax_with_ase(crystal: Crystal, calculator: Any, method: RelaxMethod) -> Re
     Convergence is judged on physical quantities, the largest force on an atom and the largest stress
     component. The filter's own gradient is not used for that: it is scaled with the deformation of the cell.
     """
-    from ase.constraints import FixSymmetry
-    from ase.optimize import BFGS
-
-    atoms = atoms_of(crystal)
-    atoms.calc = calculator
-    atoms.set_constraint(FixSymmetry(atoms, symprec=method.symprec_a))
-    best = _Best(method)
-    n_steps, enough = 0, False
-    # The filter and BFGS solve many tiny systems: several BLAS threads only wait for each other there, which
-    # was measured to take five times as long in all as one thread on a busy machine.
-    with threadpool_limits(limits=1, user_api="blas"):
-        while not enough and n_steps < method.max_steps:
-            optimizer = BFGS(_remembering_filter(atoms), logfile=None, alpha=_START_CURVATURE_EV_PER_A2)
-            # A target of zero: when to stop is decided here.
-            for _ in optimizer.irun(fmax=0.0, steps=min(_STEPS_BEFORE_RESTART, method.max_steps - n_steps)):
-                emit(State.ADVANCED, done=n_steps + optimizer.nsteps)
-                enough = best.is_enough(atoms, n_steps + optimizer.nsteps)
-                if enough:
-                    break
-            n_steps += optimizer.nsteps
+    atoms = _symmetric_atoms(crystal, calculator, method.symprec_a)
+    best = _Best(method.force_ev_per_a, method.stress_gpa, method.polish_steps)
+    n_steps, _ = _minimise(atoms, _remembering_filter, best, method.max_steps, announce=True)
     return Relaxation(
         crystal=best.crystal,
         energy_ev_per_atom=best.energy_ev / len(atoms),
         max_force_ev_per_a=best.force_ev_per_a,
-        max_stress_gpa=best.stress_gpa,
+        max_stress_gpa=float(np.abs(best.stress_gpa).max()),
         n_steps=n_steps,
         converged=best.excess <= 1.0,
     )
 
 
+@dataclass(frozen=True)
+class RelaxedIons:
+    """Relaxed ions of a strained cell, and BFGS's Hessian (eV/Å²) at the end, to start the next cell with."""
+
+    state: StrainedState
+    crystal: Crystal
+    hessian: np.ndarray | None
+
+
+def relax_ions_with_ase(
+    crystal: Crystal, calculator: Any, method: ElasticMethod, hessian: np.ndarray | None = None
+) -> RelaxedIons:
+    """Relax the ions of a strained cell with BFGS at fixed cell, forces projected on the cell's own space group.
+
+    The step with the smallest force is the result; its stress is in the axes of the given cell. ``hessian`` is that
+    of a cell like it.
+    """
+    atoms = _symmetric_atoms(crystal, calculator, _STRAINED_SYMPREC_A)
+    best = _Best(method.force_ev_per_a, None, method.polish_steps)
+    n_steps, hessian = _minimise(
+        atoms, lambda unfiltered: unfiltered, best, method.max_steps, announce=False, hessian=hessian
+    )
+    xx, yy, zz, yz, xz, xy = best.stress_gpa.tolist()
+    state = StrainedState(
+        stress_gpa=(xx, yy, zz, yz, xz, xy),
+        max_force_ev_per_a=best.force_ev_per_a,
+        n_steps=n_steps,
+        converged=best.excess <= 1.0,
+    )
+    return RelaxedIons(state, best.crystal, hessian)
+
+
+def _symmetric_atoms(crystal: Crystal, calculator: Any, symprec_a: float) -> Atoms:
+    from ase.constraints import FixSymmetry
+
+    atoms = atoms_of(crystal)
+    atoms.calc = calculator
+    atoms.set_constraint(FixSymmetry(atoms, symprec=symprec_a))
+    return atoms
+
+
+def _minimise(
+    atoms: Atoms,
+    target: Callable[[Atoms], Any],
+    best: _Best,
+    max_steps: int,
+    *,
+    announce: bool,
+    hessian: np.ndarray | None = None,
+) -> tuple[int, np.ndarray | None]:
+    """Run BFGS on ``target(atoms)`` until ``best`` has seen enough; the number of steps, and the last Hessian."""
+    from ase.optimize import BFGS
+
+    n_steps, enough = 0, False
+    # The filter and BFGS solve many tiny systems: several BLAS threads only wait for each other there, which
+    # was measured to take five times as long in all as one thread on a busy machine.
+    with threadpool_limits(limits=1, user_api="blas"):
+        while not enough and n_steps < max_steps:
+            optimizer = BFGS(target(atoms), logfile=None, alpha=_START_CURVATURE_EV_PER_A2)
+            if hessian is not None and n_steps == 0:
+                optimizer.H0 = hessian
+            # A target of zero: when to stop is decided here.
+            for _ in optimizer.irun(fmax=0.0, steps=min(_STEPS_BEFORE_RESTART, max_steps - n_steps)):
+                step = n_steps + optimizer.nsteps
+                if announce:
+                    emit(State.ADVANCED, done=step)
+                enough = best.is_enough(atoms, step)
+                if enough:
+                    break
+            n_steps += optimizer.nsteps
+    return n_steps, hessian if optimizer.state is None else optimizer.H
+
+
 class _Best:
     """The step with the smallest residuals so far.
 
-    ``excess`` is the larger of force and stress in units of their tolerances: converged at 1 or less.
+    ``excess`` is the larger of force and stress in units of their tolerances: converged at 1 or less. Without a
+    tolerance for the stress, the force alone counts.
     """
 
-    def __init__(self, method: RelaxMethod) -> None:
-        self._method = method
+    def __init__(self, force_ev_per_a: float, stress_gpa: float | None, polish_steps: int) -> None:
+        self._force, self._stress, self._polish_steps = force_ev_per_a, stress_gpa, polish_steps
         self._converged_at: int | None = None
         self.excess = float("inf")
 
     def is_enough(self, atoms: Atoms, step: int) -> bool:
         """Look at a step, keep it if it is the best; whether there is no need to go on."""
         force = float(np.linalg.norm(atoms.get_forces(), axis=1).max())
-        stress_gpa = float(np.abs(atoms.get_stress()).max()) * GPA_PER_EV_PER_A3
-        excess = max(force / self._method.force_ev_per_a, stress_gpa / self._method.stress_gpa)
+        stress_gpa = atoms.get_stress() * GPA_PER_EV_PER_A3
+        of_stress = 0.0 if self._stress is None else float(np.abs(stress_gpa).max()) / self._stress
+        excess = max(force / self._force, of_stress)
+        if not math.isfinite(force + of_stress):
+            raise CalculationError("a force or a component of the stress is not a finite number")
         if excess < self.excess:
             self.excess, self.force_ev_per_a, self.stress_gpa = excess, force, stress_gpa
             self.energy_ev = float(atoms.get_potential_energy())
@@ -143,7 +209,7 @@ class _Best:
             return False
         if self._converged_at is None:
             self._converged_at = step
-        return self.excess <= _GOAL or step - self._converged_at >= self._method.polish_steps
+        return self.excess <= _GOAL or step - self._converged_at >= self._polish_steps
 
 
 def _remembering_filter(atoms: Atoms) -> Any:

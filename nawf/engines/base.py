@@ -17,7 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict, Field
 
 from nawf.results.fingerprint import Fingerprint
-from nawf.results.methods import PhononMethod, RelaxMethod, method_record
+from nawf.results.methods import Methods, RelaxMethod
 from nawf.results.outputs import (
     Calculation,
     RunRecord,
@@ -49,12 +49,8 @@ class Engine(Protocol):
         """Settings that make up the energy scale, as intended before a run."""
         ...
 
-    def relax_method(self) -> RelaxMethod:
-        """Relaxation settings of the protocol."""
-        ...
-
-    def phonon_method(self) -> PhononMethod:
-        """Phonon settings of the protocol."""
+    def methods(self) -> Methods:
+        """How the protocol obtains each property."""
         ...
 
     def relax_job(self, crystal: Any, method: RelaxMethod, label: Label) -> Any:
@@ -67,6 +63,10 @@ class Engine(Protocol):
 
     def forces_job(self, cells: Any, label: Label) -> Any:
         """Job with a :class:`ForcesOutput`."""
+        ...
+
+    def stresses_job(self, cells: Any, label: Label) -> Any:
+        """Job with a :class:`StressesOutput`: ions relaxed at fixed cell, by the method in ``cells``."""
         ...
 
     def seconds(self, step: str, n_atoms: int, n_cells: int = 1) -> float:
@@ -102,11 +102,6 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def intended_fingerprint(
-    engine: Engine, prop: str, relax_method: RelaxMethod, phonon_method: PhononMethod
-) -> Fingerprint:
+def intended_fingerprint(engine: Engine, prop: str, methods: Methods) -> Fingerprint:
     """Fingerprint that a result will have unless something changes the settings in flight."""
-    return Fingerprint(
-        calculation=engine.calculation(),
-        method=method_record(prop, relax_method, phonon_method if prop == "phonon" else None),
-    )
+    return Fingerprint(calculation=engine.calculation(), method=methods.record(prop))

@@ -21,10 +21,12 @@ import numpy as np
 from nawf.engines.ase_relax import calculator_of, relax_with_ase
 from nawf.engines.base import EngineSpec, run_record
 from nawf.engines.in_process import InProcessEngine
+from nawf.engines.strained import relax_strained_cells
 from nawf.errors import EngineError
 from nawf.progress import State, emit
 from nawf.results.crystal import Crystal
-from nawf.results.methods import PhononMethod, RelaxMethod
+from nawf.results.elastic import StrainedCells, StressesOutput
+from nawf.results.methods import ElasticMethod, Methods, PhononMethod, RelaxMethod
 from nawf.results.outputs import Calculation, DisplacedCells, ForcesOutput, RelaxOutput, StaticResult
 from nawf.units import GPA_PER_EV_PER_A3
 
@@ -33,11 +35,14 @@ PACKAGES = ("chgnet", "torch", "ase", "spglib")
 
 # α-S8 has imaginary modes at Γ when it is relaxed to 1 meV/Å and none at 0.2 meV/Å, which most phases reach; the
 # forces jump where an atom crosses the 3 Å cutoff of the bond graph, and some get no further than 0.5 to 1 meV/Å.
-_RELAX = {
-    "seed": RelaxMethod(),
-    "coarse": RelaxMethod(force_ev_per_a=0.01, stress_gpa=0.05, polish_steps=0),
+_METHODS = {
+    "seed": Methods(),
+    "coarse": Methods(
+        relax=RelaxMethod(force_ev_per_a=0.01, stress_gpa=0.05, polish_steps=0),
+        phonon=PhononMethod(min_length_a=8.0, mesh_length_a=40.0),
+        elastic=ElasticMethod(strains=(0.01,), force_ev_per_a=0.005, polish_steps=0),
+    ),
 }
-_PHONON = {"seed": PhononMethod(), "coarse": PhononMethod(min_length_a=8.0, mesh_length_a=40.0)}
 
 
 class ChgnetEngine(InProcessEngine):
@@ -91,16 +96,18 @@ class ChgnetEngine(InProcessEngine):
             "dispersion": None,
         }
 
-    def relax_method(self) -> RelaxMethod:
-        return _RELAX[self.spec.protocol]
-
-    def phonon_method(self) -> PhononMethod:
-        return _PHONON[self.spec.protocol]
+    def methods(self) -> Methods:
+        return _METHODS[self.spec.protocol]
 
     def relax(self, crystal: Crystal, method: RelaxMethod) -> RelaxOutput:
         started_at = datetime.now(UTC)
         end = relax_with_ase(crystal, calculator_of(self._network.evaluate), method)
         return RelaxOutput(**vars(end), calculation=self.calculation(), run=run_record(started_at, PACKAGES))
+
+    def evaluate(self, crystal: Crystal) -> tuple[float, np.ndarray, np.ndarray]:
+        """Energy (eV), forces (eV/Å, shape (atoms, 3)) and stress (eV/Å³, shape (3, 3), positive under tension)."""
+        energy_ev, forces, stress = self._network.evaluate(crystal)
+        return energy_ev, forces, stress
 
     def static(self, crystal: Crystal, method: RelaxMethod) -> StaticResult:
         started_at = datetime.now(UTC)
@@ -139,10 +146,21 @@ class ChgnetEngine(InProcessEngine):
             run=run_record(started_at, PACKAGES),
         )
 
+    def stresses(self, cells: StrainedCells) -> StressesOutput:
+        started_at = datetime.now(UTC)
+        calculator = calculator_of(self._network.evaluate)
+        states = []
+        for state in relax_strained_cells(cells, calculator):
+            states.append(state)
+            emit(State.ADVANCED, done=len(states), total=len(cells.strains))
+        return StressesOutput(
+            states=tuple(states), calculation=self.calculation(), run=run_record(started_at, PACKAGES)
+        )
+
     def seconds(self, step: str, n_atoms: int, n_cells: int = 1) -> float:
         """Core-seconds, from runs on one core of a 2020s server: 1.5 ms per atom and evaluation."""
         per_evaluation = 0.01 + 0.0015 * n_atoms
-        evaluations = {"relax": 30 + 3 * n_atoms, "static": 1, "phonon": n_cells}
+        evaluations = {"relax": 30 + 3 * n_atoms, "static": 1, "phonon": n_cells, "elastic": 10 * n_cells}
         return per_evaluation * evaluations[step]
 
 

@@ -14,6 +14,7 @@ from nawf.engines.base import EngineSpec, Label
 from nawf.engines.registry import build_engine
 from nawf.progress import step_of
 from nawf.results.crystal import Crystal
+from nawf.results.elastic import StrainedCells, StressesOutput
 from nawf.results.methods import RelaxMethod
 from nawf.results.outputs import Calculation, DisplacedCells, ForcesOutput, RelaxOutput, StaticResult
 
@@ -46,6 +47,13 @@ def run_forces(spec: EngineSpec, cells: DisplacedCells, label: Label) -> ForcesO
         return _engine(spec).forces(cells)
 
 
+@job(output_schema=StressesOutput)
+def run_stresses(spec: EngineSpec, cells: StrainedCells, label: Label) -> StressesOutput:
+    """Stresses of all strained cells in one job."""
+    with step_of(label.phase, "elastic"):
+        return _engine(spec).stresses(cells)
+
+
 class InProcessEngine(ABC):
     """Base of engines that calculate inside the Python process: the jobs are made here, once."""
 
@@ -68,6 +76,10 @@ class InProcessEngine(ABC):
     def forces(self, cells: DisplacedCells) -> ForcesOutput:
         """Forces of all displaced cells."""
 
+    @abstractmethod
+    def stresses(self, cells: StrainedCells) -> StressesOutput:
+        """Stresses of all strained cells, ions relaxed at fixed cell with the symmetry of the strained cell kept."""
+
     def relax_job(self, crystal: Any, method: RelaxMethod, label: Label) -> Any:
         return run_relax(self.spec, crystal, method, label)
 
@@ -76,3 +88,6 @@ class InProcessEngine(ABC):
 
     def forces_job(self, cells: Any, label: Label) -> Any:
         return run_forces(self.spec, cells, label)
+
+    def stresses_job(self, cells: Any, label: Label) -> Any:
+        return run_stresses(self.spec, cells, label)

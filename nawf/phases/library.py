@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -58,6 +58,29 @@ class Phase:
     def n_atoms(self) -> int:
         """Atoms in the conventional cell."""
         return self.card.n_atoms
+
+    def is_selected(
+        self,
+        ids: Collection[str] = (),
+        systems: Collection[str] = (),
+        tags: Collection[str] = (),
+        exclude_ids: Collection[str] = (),
+        exclude_tags: Collection[str] = (),
+        exclude_origins: Collection[Origin | str] = (),
+    ) -> bool:
+        """Whether a selection takes this phase: named by id, system or tag (all, if none is given), not excluded."""
+        taken = (
+            not (ids or systems or tags)
+            or self.id in ids
+            or any(self.elements <= parse_system(system) for system in systems)
+            or not set(tags).isdisjoint(self.card.tags)
+        )
+        left_out = (
+            self.id in exclude_ids
+            or not set(exclude_tags).isdisjoint(self.card.tags)
+            or self.card.origin in exclude_origins
+        )
+        return taken and not left_out
 
     def structure(self) -> Structure:
         """Conventional cell as in the CIF; a new copy at each call, parsed once.
@@ -220,15 +243,15 @@ class Library:
             If an id, system, tag or origin does not exist.
         """
         ids, systems, tags = tuple(ids), tuple(systems), tuple(tags)
-        wanted = {self.get(phase_id).id for phase_id in ids}
-        wanted.update(phase.id for system in systems for phase in self.in_system(system))
-        wanted.update(phase.id for tag in tags for phase in self.with_tag(tag))
-        if not (ids or systems or tags):
-            wanted = set(self._by_id)
-        wanted.difference_update(self.get(phase_id).id for phase_id in exclude_ids)
-        wanted.difference_update(phase.id for tag in exclude_tags for phase in self.with_tag(tag))
-        origins = {parse_origin(origin) for origin in exclude_origins}
-        return tuple(p for p in self.phases if p.id in wanted and p.card.origin not in origins)
+        exclude_ids, exclude_tags = tuple(exclude_ids), tuple(exclude_tags)
+        origins = tuple(parse_origin(origin) for origin in exclude_origins)
+        for phase_id in (*ids, *exclude_ids):
+            self.get(phase_id)
+        for system in systems:
+            self.in_system(system)
+        for tag in (*tags, *exclude_tags):
+            self.with_tag(tag)
+        return tuple(p for p in self.phases if p.is_selected(ids, systems, tags, exclude_ids, exclude_tags, origins))
 
 
 def parse_origin(origin: Origin | str) -> Origin:

@@ -9,10 +9,14 @@ from ase.calculators.lj import LennardJones
 from nawf.engines.ase_relax import atoms_of, relax_with_ase
 from nawf.engines.base import EngineSpec, intended_fingerprint, run_record
 from nawf.engines.in_process import InProcessEngine
+from nawf.engines.strained import relax_strained_cells
+from nawf.flows.elastic import elastic_result
 from nawf.flows.phonon import displaced_cells, phonon_result
 from nawf.phases.library import load_library
-from nawf.results.methods import PhononMethod, RelaxMethod
+from nawf.results.elastic import StressesOutput
+from nawf.results.methods import Methods, PhononMethod
 from nawf.results.outputs import ForcesOutput, RelaxOutput, RelaxResult, StaticResult
+from nawf.results.strain import strained_cells
 from nawf.results.symmetry import primitive_cell, space_group, symmetrise
 from nawf.units import GPA_PER_EV_PER_A3
 
@@ -28,11 +32,8 @@ class LennardJonesEngine(InProcessEngine):
     def calculation(self):
         return {"engine": self.spec.name, "functional": "12-6", "sigma_a": 3.4, "epsilon_ev": self.epsilon_ev}
 
-    def relax_method(self):
-        return RelaxMethod()
-
-    def phonon_method(self):
-        return PhononMethod(min_length_a=6.0, mesh_length_a=20.0, temperature_step_k=50.0)
+    def methods(self):
+        return Methods(phonon=PhononMethod(min_length_a=6.0, mesh_length_a=20.0, temperature_step_k=50.0))
 
     def relax(self, crystal, method):
         started_at = datetime.now(UTC)
@@ -63,8 +64,13 @@ class LennardJonesEngine(InProcessEngine):
             forces.append(tuple(map(tuple, atoms.get_forces())))
         return ForcesOutput(forces_ev_per_a=tuple(forces), calculation=self.calculation(), run=run_record(started_at))
 
+    def stresses(self, cells):
+        started_at = datetime.now(UTC)
+        states = relax_strained_cells(cells, self._calculator)
+        return StressesOutput(states=tuple(states), calculation=self.calculation(), run=run_record(started_at))
+
     def seconds(self, step, n_atoms, n_cells=1):
-        return 1e-4 * n_atoms * {"relax": 50, "static": 1, "phonon": n_cells}[step]
+        return 1e-4 * n_atoms * {"relax": 50, "static": 1, "phonon": n_cells, "elastic": 10 * n_cells}[step]
 
 
 @pytest.fixture(scope="session")
@@ -91,7 +97,7 @@ def carry_out(records):
         for task in plan.tasks:
             made = dict(_results(plan.engine, task))
             for prop, result in made.items():
-                intent = intended_fingerprint(plan.engine, prop, task.relax_method, task.phonon_method)
+                intent = intended_fingerprint(plan.engine, prop, task.methods)
                 document = records.document(
                     task.phase, prop, result, card=task.card, engine=plan.engine.spec.name, protocol="tight"
                 )
@@ -104,27 +110,30 @@ def carry_out(records):
 def _results(engine, task):
     crystal = task.relaxed
     if "relax" in task.properties:
-        start = primitive_cell(task.start, task.relax_method.symprec_a)
-        relaxed = engine.relax(start, task.relax_method)
-        crystal, shift_a = symmetrise(relaxed.crystal, task.relax_method.symprec_a)
+        start = primitive_cell(task.start, task.methods.relax.symprec_a)
+        relaxed = engine.relax(start, task.methods.relax)
+        crystal, shift_a = symmetrise(relaxed.crystal, task.methods.relax.symprec_a)
         values = {name: getattr(relaxed, name) for name in RelaxOutput.model_fields if name != "crystal"}
         yield (
             "relax",
             RelaxResult(
                 initial=start,
                 crystal=crystal,
-                initial_space_group=space_group(start, task.relax_method.symprec_a),
-                space_group=space_group(crystal, task.relax_method.symprec_a),
+                initial_space_group=space_group(start, task.methods.relax.symprec_a),
+                space_group=space_group(crystal, task.methods.relax.symprec_a),
                 volume_change=crystal.volume_a3_per_atom / start.volume_a3_per_atom - 1,
                 symmetrisation_shift_a=shift_a,
-                method=task.relax_method,
+                method=task.methods.relax,
                 **values,
             ),
         )
         if not relaxed.converged:
             return
     if "static" in task.properties:
-        yield "static", engine.static(crystal, task.relax_method)
+        yield "static", engine.static(crystal, task.methods.relax)
     if "phonon" in task.properties:
-        cells = displaced_cells(crystal, task.phonon_method, task.relax_method.symprec_a)
-        yield "phonon", phonon_result(cells, engine.forces(cells), task.relax_method)
+        cells = displaced_cells(crystal, task.methods.phonon, task.methods.relax.symprec_a)
+        yield "phonon", phonon_result(cells, engine.forces(cells), task.methods.relax)
+    if "elastic" in task.properties:
+        cells = strained_cells(crystal, task.methods.elastic, task.methods.relax.symprec_a)
+        yield "elastic", elastic_result(cells, engine.stresses(cells), task.methods.relax)

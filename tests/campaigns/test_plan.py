@@ -73,8 +73,8 @@ def test_a_task_holds_all_that_a_worker_needs(planned, library, engine):
     phase = library.get("na2s")
     assert task.start == Crystal.from_structure(phase.structure())
     assert task.relaxed is None
-    assert task.relax_method == engine.relax_method().model_copy(update={"max_steps": 33})
-    assert task.phonon_method == engine.phonon_method().model_copy(update={"displacement_a": 0.02})
+    assert task.methods.relax == engine.methods().relax.model_copy(update={"max_steps": 33})
+    assert task.methods.phonon == engine.methods().phonon.model_copy(update={"displacement_a": 0.02})
     assert task.card["card_hash"] == phase.card_hash
     assert (task.card["formula"], task.card["origin"]) == ("Na2S", phase.card.origin.value)
     assert task.campaign == "test"
@@ -196,7 +196,7 @@ def test_costs_are_positive_and_add_up(planned):
 def test_costs_are_those_of_the_cells_that_will_be_calculated(planned, engine, library):
     for phase in ("na-hcp", "na2s"):
         crystal = primitive_cell(Crystal.from_structure(library.get(phase).structure()), 0.01)
-        cells = displaced_cells(crystal, engine.phonon_method(), 0.01)
+        cells = displaced_cells(crystal, engine.methods().phonon, 0.01)
         cost = {s.property: s.core_seconds for s in planned(ids=(phase,)).steps}
         assert cost["relax"] == engine.seconds("relax", len(crystal))
         assert cost["static"] == engine.seconds("static", len(crystal))

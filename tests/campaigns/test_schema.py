@@ -1,11 +1,11 @@
 import pytest
 
-from nawf.campaigns.plan import campaign_phases
+from nawf.campaigns.plan import campaign_phases, properties_of, with_prerequisites
 from nawf.campaigns.schema import Campaign, load_campaign, shipped_campaigns
 from nawf.cli.context import set_up
 from nawf.engines.registry import engine_spec
 from nawf.errors import CampaignError, NawfError
-from nawf.results.methods import PhononMethod, RelaxMethod
+from nawf.results.methods import ElasticMethod, Methods, PhononMethod, RelaxMethod
 from nawf.settings import Settings
 
 GOOD = """\
@@ -37,8 +37,8 @@ def test_defaults(campaign_file):
     campaign = load_campaign(campaign_file())
     assert campaign.engine == "chgnet-r2scan"
     assert (campaign.protocol, campaign.temperatures_k, campaign.soft_phases) == (None, (0, 300, 400), "leave-out")
-    assert campaign.relax_method(RelaxMethod()) == RelaxMethod()
-    assert campaign.phonon_method(PhononMethod(min_length_a=9.0)) == PhononMethod(min_length_a=9.0)
+    base = Methods(phonon=PhononMethod(min_length_a=9.0))
+    assert campaign.methods(base) == base
 
 
 @pytest.mark.parametrize("name", shipped_campaigns())
@@ -102,7 +102,7 @@ def refusal(attempt):
     [
         ({}, "colour: red\n", "colour: unknown key"),
         ({"  ids:": "  id:"}, "", "phases.id: unknown key"),
-        ({"[static]": "[elastic]"}, "", "properties.0: "),
+        ({"[static]": "[optics]"}, "", "properties.0: "),
         ({"[static]": "[]"}, "", "properties: "),
         ({"[static]": "static"}, "", "properties: "),
         ({"  ids: [na-bcc, na2s]": "  exclude_ids: [na2s]"}, "", "phases: names no phases"),
@@ -209,7 +209,7 @@ def test_an_engine_that_is_not_there_is_one_line_with_the_campaign(campaign_file
     ("options", "words"),
     [
         ({"phases": ["na2s4"]}, "test: has no phase 'na2s4' (it has na-bcc, na2s)"),
-        ({"properties": ["elastic"]}, "unknown property 'elastic' (choose from relax, static, phonon)"),
+        ({"properties": ["optics"]}, "unknown property 'optics' (choose from relax, static, phonon, elastic)"),
         ({"engine": "vsap"}, "unknown engine 'vsap'"),
         ({"protocol": "sed"}, "engine chgnet-r2scan has no protocol 'sed' (did you mean seed?)"),
     ],
@@ -220,11 +220,34 @@ def test_options_that_do_not_fit_are_one_line(campaign_file, options, words):
 
 
 def test_changes_of_methods_are_laid_over_the_protocol(campaign_file):
-    more = "phonon: {min_length_a: 9, displacement_a: 0.02}\nrelax: {max_steps: 20}\n"
+    more = "phonon: {min_length_a: 9, displacement_a: 0.02}\nrelax: {max_steps: 20}\nelastic: {strains: [0.004]}\n"
     campaign = load_campaign(campaign_file({}, more))
-    base = PhononMethod(min_length_a=20.0, mesh_length_a=33.0)
-    assert campaign.phonon_method(base) == PhononMethod(min_length_a=9.0, displacement_a=0.02, mesh_length_a=33.0)
-    assert campaign.relax_method(RelaxMethod(force_ev_per_a=0.01)) == RelaxMethod(force_ev_per_a=0.01, max_steps=20)
+    base = Methods(
+        relax=RelaxMethod(force_ev_per_a=0.01),
+        phonon=PhononMethod(min_length_a=20.0, mesh_length_a=33.0),
+        elastic=ElasticMethod(force_ev_per_a=0.002),
+    )
+    assert campaign.methods(base) == Methods(
+        relax=RelaxMethod(force_ev_per_a=0.01, max_steps=20),
+        phonon=PhononMethod(min_length_a=9.0, displacement_a=0.02, mesh_length_a=33.0),
+        elastic=ElasticMethod(strains=(0.004,), force_ev_per_a=0.002),
+    )
+
+
+def test_some_phases_get_more_properties(library, campaign_file):
+    more = "also:\n- properties: [elastic]\n  phases: {systems: [Na], exclude_ids: [na-hcp]}\n"
+    campaign = load_campaign(campaign_file({}, more))
+    own = tuple(campaign.properties)
+    assert campaign.all_properties == (*own, "elastic")
+    assert properties_of(library.get("na-bcc"), campaign) == with_prerequisites({*own, "elastic"})
+    for other in ("na2s", "na-hcp"):
+        assert properties_of(library.get(other), campaign) == with_prerequisites(own)
+
+
+@pytest.mark.parametrize("system", ["{systems: [Na-Xx]}", "{tags: [nonsense]}", "{ids: [na2s9]}", "{}"])
+def test_phases_with_more_properties_must_exist(library, campaign_file, system):
+    path = campaign_file({}, f"also:\n- properties: [elastic]\n  phases: {system}\n")
+    assert refusal(lambda: campaign_phases(load_campaign(path), library))
 
 
 def test_phases_are_united_and_excluded(library, campaign_file):

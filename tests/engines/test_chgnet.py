@@ -68,7 +68,7 @@ def test_batched_forces_are_those_of_single_cells(engine: ChgnetEngine, model: A
 
 def test_relaxation_keeps_the_space_group_and_ends_in_a_minimum(engine: ChgnetEngine, model: Any) -> None:
     start = crystal_of("na2s2-alpha")
-    method = engine.relax_method()
+    method = engine.methods().relax
     end = engine.relax(start, method)
     assert end.converged
     assert end.max_force_ev_per_a <= method.force_ev_per_a
@@ -116,9 +116,9 @@ def test_isolated_atoms_are_an_error_not_a_number(engine: ChgnetEngine) -> None:
 @pytest.mark.parametrize("phase", ["na2s5-epsilon", "p2s7-p1"])
 def test_phases_on_which_the_forces_jump_are_relaxed_all_the_same(engine: ChgnetEngine, phase: str) -> None:
     """The first gets no further than 0.5 meV/Å; the cell of the second swells so far that the filter misjudges."""
-    end = engine.relax(crystal_of(phase), engine.relax_method())
+    end = engine.relax(crystal_of(phase), engine.methods().relax)
     assert end.converged
-    assert end.n_steps < engine.relax_method().max_steps
+    assert end.n_steps < engine.methods().relax.max_steps
     # What is reported is what the crystal has: the best step was kept, not the last.
     again = engine.static(end.crystal, RelaxMethod())
     assert again.max_force_ev_per_a == pytest.approx(end.max_force_ev_per_a, abs=5e-5)
