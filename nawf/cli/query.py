@@ -15,6 +15,20 @@ from nawf.reports.tables import Column, Format, Table
 
 if TYPE_CHECKING:
     from nawf.results.documents import ResultDocument
+    from nawf.results.groups import Group
+
+_FINGERPRINT_COLUMNS = (
+    Column("calculation", "calculation"),
+    Column("fingerprint", "fingerprint"),
+    Column("property", "property"),
+    Column("phases", "phases", "d"),
+    Column("results", "results", "d"),
+    Column("engine", "engine"),
+    Column("functional", "functional"),
+    Column("apart", "set apart by"),
+    Column("settings", "other settings"),
+    Column("potentials", "potentials"),
+)
 
 query_app = typer.Typer(help="Look up results by phase, property, chemical system, engine or verdict.")
 
@@ -34,11 +48,13 @@ def query(
     context: typer.Context,
     phase: Annotated[str | None, typer.Option("--phase", metavar="ID,ID...", help="Phases.")] = None,
     prop: Annotated[
-        str | None, typer.Option("--property", help="relax, static or phonon; several by commas.")
+        str | None, typer.Option("--property", help="relax, static, phonon or elastic; several by commas.")
     ] = None,
     system: Annotated[str | None, typer.Option("--system", help="Chemical system such as Na-S.")] = None,
     engine: Annotated[str | None, typer.Option("--engine", help="Engine.")] = None,
-    fingerprint: Annotated[str | None, typer.Option("--fingerprint", help="Start of a fingerprint.")] = None,
+    fingerprint: Annotated[
+        str | None, typer.Option("--fingerprint", help="Start of a fingerprint or calculation; several by commas.")
+    ] = None,
     verdict: Annotated[str | None, typer.Option("--verdict", help="pass, warn or fail.")] = None,
     store: StoreOption = None,
     fmt: FormatOption = Format.TABLE,
@@ -56,12 +72,13 @@ def query(
     if verdict not in (None, "pass", "warn", "fail"):
         raise InputError(f"unknown verdict {verdict!r}", hint="choose from pass, warn, fail")
     elements = elements_of(system) if system else None
+    starts = comma_separated(fingerprint)
     documents = [
         d
         for d in _load(store, comma_separated(phase), properties)
         if (elements is None or set(d.chemical_system.split("-")) <= elements)
         and (engine is None or d.provenance.engine == engine)
-        and (fingerprint is None or d.fingerprint_id.startswith(fingerprint))
+        and (not starts or d.fingerprint_id.startswith(starts) or d.calculation_id.startswith(starts))
         and (verdict is None or d.verdict.level == verdict)
     ]
     table = Table("Results", _COLUMNS, [_row(d) for d in documents], [f"{len(documents)} results"])
@@ -85,29 +102,17 @@ def show(
 
 @query_app.command("fingerprints")
 def fingerprints(store: StoreOption = None, fmt: FormatOption = Format.TABLE, out: OutOption = None) -> None:
-    """List the settings under which the store holds results, with counts."""
-    groups: dict[str, list[ResultDocument]] = {}
-    for document in _load(store, (), ()):
-        groups.setdefault(document.fingerprint_id, []).append(document)
-    rows = [
-        {
-            "fingerprint": name,
-            "calculation": documents[0].calculation_id,
-            "property": documents[0].property,
-            "results": len(documents),
-            "settings": documents[0].fingerprint.describe(),
-        }
-        for name, documents in sorted(groups.items(), key=lambda item: (item[1][0].calculation_id, item[0]))
+    """List the settings under which the store holds results, with counts, and the names that --fingerprint takes."""
+    from nawf.results.groups import fingerprint_groups
+
+    groups = fingerprint_groups(_load(store, (), ()))
+    notes = [
+        "Results of unlike calculations, with unlike potentials of an element or obtained in unlike ways never meet "
+        "in a diagram.",
+        "--fingerprint takes the start of a calculation, for all results on its energy scale, or of a fingerprint, "
+        "for its results and those that can stand beside them; or several with commas between them.",
     ]
-    columns = [
-        Column("fingerprint", "fingerprint"),
-        Column("calculation", "calculation"),
-        Column("property", "property"),
-        Column("results", "results", "d"),
-        Column("settings", "settings"),
-    ]
-    notes = ["Results of unlike calculations never meet in a diagram."]
-    emit_tables([Table("Fingerprints", columns, rows, notes)], fmt, out)
+    emit_tables([Table("Fingerprints", _FINGERPRINT_COLUMNS, [_group_row(g) for g in groups], notes)], fmt, out)
 
 
 def _load(store: str | None, phases: tuple[str, ...], properties: tuple[str, ...]) -> list[ResultDocument]:
@@ -130,8 +135,32 @@ def _row(document: ResultDocument) -> dict[str, Any]:
     }
 
 
+def _group_row(group: Group) -> dict[str, Any]:
+    from nawf.results.fingerprint import element_of, short
+
+    def listed(settings: dict[str, Any]) -> str:
+        return ", ".join(f"{k} {short(k, v)}" for k, v in settings.items() if v is not None)
+
+    calculation = group.fingerprint.calculation
+    own_columns = {"engine", "functional", *group.apart}
+    potentials = {k: v for k, v in calculation.items() if element_of(k)}
+    return {
+        "calculation": group.documents[0].calculation_id,
+        "fingerprint": group.fingerprint_id,
+        "property": group.documents[0].property,
+        "phases": len(group.phases),
+        "results": len(group.documents),
+        "engine": group.fingerprint.engine,
+        "functional": group.fingerprint.functional,
+        "apart": ", ".join(f"{k} {short(k, v)}" for k, v in group.apart.items()),
+        "settings": listed({k: v for k, v in calculation.items() if k not in potentials and k not in own_columns}),
+        "potentials": ", ".join(f"{element_of(k)}: {short(k, v)}" for k, v in potentials.items()),
+    }
+
+
 def _value(document: ResultDocument) -> str:
     """The number a person looks for first."""
+    from nawf.results.elastic import ElasticResult
     from nawf.results.outputs import PhononResult, RelaxResult
 
     result = document.record()
@@ -139,4 +168,6 @@ def _value(document: ResultDocument) -> str:
         return f"V = {result.crystal.volume_a3_per_atom:.3f} Å³/atom"
     if isinstance(result, PhononResult):
         return f"F(0 K) = {1e3 * result.free_energy_ev_per_atom[0]:.2f} meV/atom"
+    if isinstance(result, ElasticResult):
+        return f"K = {result.moduli.bulk_hill_gpa:.1f}, G = {result.moduli.shear_hill_gpa:.1f} GPa"
     return f"E = {result.energy_ev_per_atom:.5f} eV/atom"

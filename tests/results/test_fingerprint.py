@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from nawf.results.fingerprint import Fingerprint, differences
+from nawf.results.fingerprint import Fingerprint, differences, short
 
 scalars = st.one_of(
     st.none(),
@@ -124,3 +124,84 @@ def test_only_plain_settings_are_taken():
         Fingerprint(calculation={"kpoints": [1, 2, 3]})
     with pytest.raises(ValueError, match="Extra inputs"):
         Fingerprint.model_validate({"calculation": {}, "id": "x"})
+
+
+NA, S, P = (f"PAW_PBE {symbol} sha256:{digit * 64}" for symbol, digit in (("Na_pv", "a"), ("S", "b"), ("P", "c")))
+OTHER_NA = f"PAW_PBE Na_pv sha256:{'d' * 64}"
+
+plain_tables = st.dictionaries(st.sampled_from("abcd"), st.integers(0, 1), max_size=3)
+potentials = st.dictionaries(
+    st.sampled_from(["potential_Na", "potential_S", "potential_P"]), st.sampled_from(["x", "y"]), max_size=3
+)
+fingerprints = st.builds(
+    lambda own, named, method: Fingerprint(calculation=own | named, method=method),
+    plain_tables,
+    potentials,
+    plain_tables,
+)
+
+
+def on_scale(**named):
+    return Fingerprint(calculation=VASP | {f"potential_{element}": value for element, value in named.items()})
+
+
+def test_phases_of_unlike_elements_share_an_energy_scale_and_not_a_name():
+    sodium, sulfide, other = on_scale(Na=NA), on_scale(Na=NA, S=S), on_scale(Na=OTHER_NA)
+    assert {sodium.calculation_id, sulfide.calculation_id, other.calculation_id} == {
+        Fingerprint(calculation=VASP).calculation_id
+    }
+    assert len({sodium.id, sulfide.id, other.id}) == 3
+    assert sulfide.potentials == {"Na": NA, "S": S}
+    assert Fingerprint(calculation=VASP).potentials == {}
+
+
+def test_a_potential_is_compared_among_those_that_have_the_element():
+    assert differences({"na": on_scale(Na=NA), "s": on_scale(S=S), "na2s": on_scale(Na=NA, S=S)}) == []
+    (line,) = differences({"na": on_scale(Na=NA), "s": on_scale(S=S), "na2s": on_scale(Na=OTHER_NA, S=S)})
+    assert line == (
+        'potential_Na: "PAW_PBE Na_pv sha256:aaaaaaaaaaaa" in na; "PAW_PBE Na_pv sha256:dddddddddddd" in na2s'
+    )
+
+
+@given(fingerprints, fingerprints)
+def test_without_differences_the_scale_is_one_and_no_element_has_two_potentials(one, other):
+    shared = set(one.potentials) & set(other.potentials)
+    alike = (
+        one.scale == other.scale
+        and one.method == other.method
+        and all(one.potentials[element] == other.potentials[element] for element in shared)
+    )
+    assert (differences({"one": one, "other": other}) == []) is alike
+    assert (one.calculation_id == other.calculation_id) is (one.scale == other.scale)
+    assert (one.id == other.id) is (one == other)
+
+
+def test_only_an_element_makes_a_setting_go_by_element():
+    for key in ("potential_", "potential_energy", "potential_na", "potential_Na_pv", "potentials", "a_potential_Na"):
+        calculation = {key: 1}
+        assert Fingerprint(calculation=calculation).scale == calculation
+        assert differences({"one": Fingerprint(calculation=calculation), "other": Fingerprint(calculation={})})
+    method = {"potential_Na": "x"}
+    assert differences({"one": Fingerprint(calculation={}, method=method), "other": Fingerprint(calculation={})})
+
+
+def test_smearing_is_the_choice_of_a_property():
+    """A relaxation is smeared where the energy is from tetrahedra: one scale, but never within one property."""
+    relaxed, static = (Fingerprint(calculation=VASP | {"smearing": s}) for s in ("Gaussian 0.05 eV", "tetrahedron"))
+    assert relaxed.calculation_id == static.calculation_id
+    assert relaxed.id != static.id
+    assert relaxed.way == {"smearing": "Gaussian 0.05 eV"}
+    assert differences({"a": relaxed, "b": static}) == ['smearing: "Gaussian 0.05 eV" in a; "tetrahedron" in b']
+
+
+def test_what_was_not_recorded_is_a_difference_where_it_should_have_been():
+    (line,) = differences({"a": on_scale(Na=None), "b": on_scale(Na=NA)})
+    assert line == 'potential_Na: not recorded in a; "PAW_PBE Na_pv sha256:aaaaaaaaaaaa" in b'
+
+
+def test_hashes_are_short_for_people():
+    assert on_scale(Na=NA).describe().endswith("potential_Na PAW_PBE Na_pv sha256:aaaaaaaaaaaa")
+    assert short("potential_Na", "PAW_PBE Na md5:0123456789abcdef0 +U-J 2 eV on d") == (
+        "PAW_PBE Na md5:0123456789ab +U-J 2 eV on d"
+    )
+    assert short("functional", "sha256:0123456789abcdef0") == "sha256:0123456789abcdef0"
