@@ -35,7 +35,7 @@ PhasesOption = Annotated[
 ]
 PropertiesOption = Annotated[
     str | None,
-    typer.Option("--properties", metavar="NAME,NAME...", help="Only these properties: relax, static, phonon."),
+    typer.Option("--properties", metavar="NAME,NAME...", help="Only these: relax, static, phonon, elastic."),
 ]
 
 

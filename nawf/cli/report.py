@@ -1,4 +1,4 @@
-"""``nawf report``: formation energies, hull and voltages of what is in the store."""
+"""``nawf report``: energies, cells, elasticity and verdicts of what is in the store."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ import typer
 
 from nawf.cli.options import comma_separated
 from nawf.cli.output import emit_tables
-from nawf.cli.report_basis import basis_for
-from nawf.cli.report_options import ReportOptions, report_command
+from nawf.cli.report_basis import basis_for, selected_for, survey_for
+from nawf.cli.report_options import EnergyOptions, ReportOptions, report_command
 from nawf.errors import InputError
+from nawf.level import Level
 
 if TYPE_CHECKING:
     from nawf.campaigns.schema import Campaign
     from nawf.reports.voltage import ProfileRequest
 
 report_app = typer.Typer(
-    help="Formation energies, hull depths and voltages, static and at any temperature.", no_args_is_help=True
+    help="Formation energies, hull depths and voltages at any temperature; cells, elasticity, verdicts.",
+    no_args_is_help=True,
 )
 
 PlotOption = Annotated[
@@ -38,7 +40,7 @@ ShallowOption = Annotated[
 
 @report_app.command("formation")
 @report_command
-def formation(options: ReportOptions) -> None:
+def formation(options: EnergyOptions) -> None:
     """Formation (free) energies per atom."""
     from nawf.reports.formation import formation_table
 
@@ -47,7 +49,7 @@ def formation(options: ReportOptions) -> None:
 
 @report_app.command("hull")
 @report_command
-def hull(options: ReportOptions, plot: PlotOption = None) -> None:
+def hull(options: EnergyOptions, plot: PlotOption = None) -> None:
     """Energies above the hull and hull depths."""
     from nawf.reports.figures import check_figure_path, hull_figure, save_figure
     from nawf.reports.hull import hull_table
@@ -64,7 +66,7 @@ def hull(options: ReportOptions, plot: PlotOption = None) -> None:
 @report_app.command("voltage")
 @report_command
 def voltage(
-    options: ReportOptions,
+    options: EnergyOptions,
     host: HostOption = None,
     ion: Annotated[str, typer.Option("--ion", help="Working ion.")] = "Na",
     skip: SkipOption = None,
@@ -87,6 +89,62 @@ def voltage(
         save_figure(voltage_figure(basis, profiles[0]), plot)
         typer.echo(f"drawn in {plot}", err=True)
     emit_tables(tables, options.fmt, options.out)
+
+
+@report_app.command("elastic")
+@report_command
+def elastic(
+    options: ReportOptions,
+    tensor: Annotated[
+        bool, typer.Option("--tensor", help="List the components of each tensor too, and how good the fit is.")
+    ] = False,
+    plot: PlotOption = None,
+) -> None:
+    """Elastic moduli, ductility, Debye temperatures, and stiff and soft directions."""
+    from nawf.reports.elastic import elastic_tables
+    from nawf.reports.elastic_figure import young_figure
+    from nawf.reports.figures import check_figure_path, save_figure
+
+    check_figure_path(plot)
+    selected, _ = selected_for(options, "elastic")
+    if plot is not None:
+        save_figure(young_figure(selected), plot)
+        typer.echo(f"drawn in {plot}", err=True)
+    emit_tables(elastic_tables(selected, with_tensors=tensor), options.fmt, options.out)
+
+
+@report_app.command("lattice")
+@report_command
+def lattice(
+    options: ReportOptions,
+    measured: Annotated[
+        bool, typer.Option("--measured", help="List the measured cells and their sources too.")
+    ] = False,
+) -> None:
+    """Relaxed cells and their deviation from measured ones."""
+    from nawf.cli.context import library_for
+    from nawf.reports.lattice import lattice_tables
+
+    selected, found = selected_for(options, "relax")
+    phases = {p.id: p for p in library_for(found.settings)}
+    emit_tables(lattice_tables(selected, phases, with_measured=measured), options.fmt, options.out)
+
+
+@report_app.command("quality")
+@report_command
+def quality(
+    options: ReportOptions,
+    level: Annotated[
+        Level | None, typer.Option("--level", help="Only reasons of this level, and phases with a result of it.")
+    ] = None,
+    limits: Annotated[
+        bool, typer.Option("--limits", help="List the rules, their limits and the reasons for them too.")
+    ] = False,
+) -> None:
+    """Verdicts of all results with their reasons, of unlike settings too; of a campaign, also what is missing."""
+    from nawf.reports.quality import quality_tables
+
+    emit_tables(quality_tables(survey_for(options), level, with_limits=limits), options.fmt, options.out)
 
 
 def _requests(

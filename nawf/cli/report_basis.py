@@ -1,104 +1,54 @@
-"""From the options of a report to what it is made from: results of the store, joined and comparable."""
+"""From the options of a report to what it is made from: energies, results of one property, or all results."""
 
 from __future__ import annotations
 
-import shlex
-import sys
 from typing import TYPE_CHECKING
 
-from nawf.cli.context import library_for, settings_for
-from nawf.cli.options import comma_separated, elements_of
-from nawf.errors import InputError, ReportError
+from nawf.cli.context import set_up
+from nawf.cli.options import comma_separated
+from nawf.cli.report_results import Found, caption, command_line, find_results, is_kept, settings_line
+from nawf.errors import EngineError
 
 if TYPE_CHECKING:
     from nawf.campaigns.schema import Campaign
-    from nawf.cli.report_options import ReportOptions
+    from nawf.cli.report_options import EnergyOptions, ReportOptions
     from nawf.reports.basis import Basis
+    from nawf.reports.quality import OpenStep, Survey
+    from nawf.reports.selected import Selected
     from nawf.results.documents import ResultDocument
-    from nawf.settings import Settings
     from nawf.thermo.conditions import Condition
 
+ENERGY_PROPERTIES = ("relax", "static", "phonon")
 
-def basis_for(options: ReportOptions) -> Basis:
-    """Results of the store that a report may use, joined and checked for comparability."""
+_ABSENT = {"relax": "no relaxation in the store", "elastic": "no elastic tensor in the store"}
+
+
+def basis_for(options: EnergyOptions) -> Basis:
+    """Energies of the store that a report may use, joined and checked for comparability."""
     from nawf.reports.basis import Basis
     from nawf.results.documents import energetics
-    from nawf.results.selection import select_comparable
-    from nawf.store.query import load_results
-    from nawf.store.stores import open_stores
 
-    settings = settings_for(options.store, options.structures)
-    campaign = options.load_campaign()
-    references, asked = options.references(campaign), options.conditions()
-    wanted = _wanted_phases(campaign, settings)
-    with open_stores(settings.store, read_only=True) as stores:
-        documents = load_results(stores.results, phases=wanted)
-    documents = _of_engine(options, campaign, documents)
-    found = {d.phase for d in documents}
-    documents = _filtered(options, documents)
-    left_out = found - {d.phase for d in documents}
-    if not documents:
-        raise ReportError(
-            "there are no results for this report",
-            where=settings.store,
-            hint=f"nawf run {options.campaign or 'CAMPAIGN'} makes them",
-        )
-    chosen = select_comparable(documents, fingerprint=options.fingerprint, engine=options.engine)
+    # Before the store is opened, so that what is wrong with an option is said first.
+    asked, references = options.conditions(), options.references(options.load_campaign())
+    found = find_results(options)
+    chosen = found.comparable(ENERGY_PROPERTIES)
     joined = energetics(chosen)
     there = {e.phase for e in joined}
     missing = {
-        phase: "left out on request" if phase in left_out else "no static energy in the store"
-        for phase in wanted or sorted({d.phase for d in documents})
+        phase: "left out on request" if phase in found.left_out else "no static energy in the store"
+        for phase in found.wanted
+        if phase not in there
     }
     return Basis(
         energetics=tuple(joined),
-        conditions=asked or _default_conditions(campaign, any(e.vibrations for e in joined)),
+        conditions=asked or _default_conditions(found.campaign, any(e.vibrations for e in joined)),
         references=references,
-        include_soft=options.keeps_soft(campaign),
-        settings=_settings_line(chosen),
-        caption=_caption(chosen),
-        missing={p: reason for p, reason in missing.items() if p not in there},
-        command=shlex.join(["nawf", *sys.argv[1:]]),
+        include_soft=options.keeps_soft(found.campaign),
+        settings=settings_line(chosen[0]),
+        caption=caption(chosen[0]),
+        missing=missing,
+        command=command_line(),
     )
-
-
-def _wanted_phases(campaign: Campaign | None, settings: Settings) -> list[str] | None:
-    """Phases of the campaign, or None for all that the store holds."""
-    if campaign is None:
-        return None
-    from nawf.campaigns.plan import campaign_phases
-
-    return [p.id for p in campaign_phases(campaign, library_for(settings))]
-
-
-def _of_engine(
-    options: ReportOptions, campaign: Campaign | None, documents: list[ResultDocument]
-) -> list[ResultDocument]:
-    """Results of the campaign's engine and protocol, unless an option names others."""
-    from nawf.engines.registry import engine_spec
-
-    if campaign is None or options.engine is not None or options.fingerprint is not None:
-        return documents
-    spec = engine_spec(campaign.engine, campaign.protocol)
-    return [d for d in documents if (d.provenance.engine, d.provenance.protocol) == (spec.name, spec.protocol)]
-
-
-def _filtered(options: ReportOptions, documents: list[ResultDocument]) -> list[ResultDocument]:
-    """Results that no option leaves out."""
-    if options.system is not None:
-        elements = elements_of(options.system)
-        documents = [d for d in documents if set(d.chemical_system.split("-")) <= elements]
-    exclude = set(comma_separated(options.exclude))
-    unknown = exclude - {d.phase for d in documents}
-    if unknown:
-        raise InputError(f"--exclude names phases without results: {', '.join(sorted(unknown))}")
-    return [
-        d
-        for d in documents
-        if d.phase not in exclude
-        and d.card.origin not in (options.exclude_origin or ())
-        and not set(d.card.tags) & set(options.exclude_tag or ())
-    ]
 
 
 def _default_conditions(campaign: Campaign | None, has_phonons: bool) -> tuple[Condition, ...]:
@@ -109,20 +59,93 @@ def _default_conditions(campaign: Campaign | None, has_phonons: bool) -> tuple[C
     return (STATIC, *(Condition(t) for t in wanted)) if has_phonons else (STATIC,)
 
 
-def _settings_line(documents: list[ResultDocument]) -> str:
-    from nawf.engines.registry import ENGINES
+def selected_for(options: ReportOptions, prop: str) -> tuple[Selected, Found]:
+    """Comparable results of one property with the relaxations below them, and where they were found."""
+    from nawf.reports.selected import Selected
 
-    fingerprint = documents[0].fingerprint
-    entry = ENGINES.get(fingerprint.engine)
-    what = f" ({entry.summary})" if entry else ""
-    return f"{fingerprint.engine}, {fingerprint.functional}, calculation {fingerprint.calculation_id}{what}"
+    found = find_results(options)
+    chosen = found.comparable({prop, "relax"}, of=prop)
+    there = {d.phase for d in chosen if d.property == prop}
+    missing = {
+        phase: "left out on request" if phase in found.left_out else _why_absent(found, phase, prop, chosen[0])
+        for phase in _wanted(found, prop)
+        if phase not in there
+    }
+    return Selected(
+        property=prop,
+        documents=tuple(d for d in chosen if d.phase in there),
+        settings=settings_line(chosen[0]),
+        caption=caption(chosen[0]),
+        missing=missing,
+        command=command_line(),
+    ), found
 
 
-def _caption(documents: list[ResultDocument]) -> str:
-    """Settings for a picture, short; a potential is never taken for DFT."""
-    from nawf.engines.registry import ENGINES
+def _wanted(found: Found, prop: str) -> list[str]:
+    """Phases of which the campaign wants a property, or all with results."""
+    if found.campaign is None or found.phases is None:
+        return found.wanted
+    from nawf.campaigns.plan import properties_of
 
-    fingerprint = documents[0].fingerprint
-    entry = ENGINES.get(fingerprint.engine)
-    kind = "" if entry is None or entry.is_dft else " (a potential, not DFT)"
-    return f"{fingerprint.engine}{kind}, {fingerprint.functional}"
+    return [p.id for p in found.phases if prop in properties_of(p, found.campaign)]
+
+
+def _why_absent(found: Found, phase: str, prop: str, like: ResultDocument) -> str:
+    """A failed relaxation leaves nothing to go on from; otherwise the property was not calculated yet."""
+    relaxed = [
+        d
+        for d in found.documents
+        if (d.phase, d.property, d.calculation_id) == (phase, "relax", like.calculation_id) and prop != "relax"
+    ]
+    if relaxed and all(d.verdict.failed for d in relaxed):
+        return "its relaxation failed its checks"
+    return _ABSENT[prop]
+
+
+def survey_for(options: ReportOptions) -> Survey:
+    """All results of the store that the options ask for, like and unlike, and what a campaign still lacks."""
+    from nawf.reports.quality import Survey
+
+    found = find_results(options)
+    starts = comma_separated(options.fingerprint)
+    documents = [
+        d
+        for d in found.documents
+        if options.engine in (None, d.provenance.engine)
+        and (not starts or d.calculation_id.startswith(starts) or d.fingerprint_id.startswith(starts))
+    ]
+    if not documents:
+        raise found.nothing()
+    remarks: tuple[str, ...] = ()
+    steps: list[OpenStep] = []
+    if found.campaign is not None and not starts:
+        try:
+            steps = _open_steps(options, found)
+        except EngineError as error:
+            remarks = (f"What is missing cannot be told here: {error}",)
+    settings = {d.calculation_id: settings_line(d) for d in documents}
+    return Survey(tuple(documents), tuple(steps), (*settings.values(), *remarks), command_line())
+
+
+def _open_steps(options: ReportOptions, found: Found) -> list[OpenStep]:
+    """Steps of the campaign that are not done."""
+    from nawf.campaigns.plan import StepState, make_plan
+    from nawf.engines.base import intended_fingerprint
+    from nawf.reports.quality import Calculation, OpenStep
+    from nawf.store.stores import open_stores
+
+    assert found.phases is not None
+    assert options.campaign is not None
+    kept = [p for p in found.phases if is_kept(options, p.id, p.elements, p.card.origin, p.card.tags)]
+    formulas = {p.id: p.formula for p in kept}
+    setup = set_up(options.campaign, found.settings, engine=options.engine, phases=tuple(formulas))
+    engine = setup.engine
+    with open_stores(found.settings.store, read_only=True) as stores:
+        plan = make_plan(setup.campaign, setup.phases, engine, stores.results)
+    scale = intended_fingerprint(engine, "relax", setup.campaign.methods(engine.methods())).calculation_id
+    intended = Calculation(engine.spec.name, engine.spec.protocol, scale)
+    return [
+        OpenStep(step.phase, formulas[step.phase], step.property, str(step.state), intended)
+        for step in plan.steps
+        if step.state is not StepState.DONE
+    ]

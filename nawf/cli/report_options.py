@@ -22,6 +22,7 @@ TemperatureOption = Annotated[
     list[str] | None,
     typer.Option("--temperature", "-T", metavar="K", help="Kelvin, or the word static; may be repeated."),
 ]
+ChosenPhasesOption = Annotated[str | None, typer.Option("--phases", metavar="ID,ID...", help="Only these phases.")]
 SystemOption = Annotated[str | None, typer.Option("--system", help="Only phases of this chemical system (Na-S).")]
 ExcludeOption = Annotated[str | None, typer.Option("--exclude", metavar="ID,ID...", help="Leave these phases out.")]
 ExcludeTagOption = Annotated[
@@ -39,20 +40,18 @@ SoftOption = Annotated[
     typer.Option("--include-soft/--leave-out-soft", help="Keep phases with imaginary modes at T ≥ 0 K, marked."),
 ]
 FingerprintOption = Annotated[
-    str | None, typer.Option("--fingerprint", help="Start of a fingerprint, where the store holds several.")
+    str | None, typer.Option("--fingerprint", help="Start of a fingerprint or calculation; several by commas.")
 ]
 EngineFilterOption = Annotated[str | None, typer.Option("--engine", help="Only this engine's results.")]
 
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """Which results a report takes, at which conditions, and how it is printed."""
+    """Which results a report takes, and how it is printed."""
 
     campaign: OptionalCampaignArgument = None
+    phases: ChosenPhasesOption = None
     system: SystemOption = None
-    temperature: TemperatureOption = None
-    reference: ReferenceOption = None
-    include_soft: SoftOption = None
     exclude: ExcludeOption = None
     exclude_tag: ExcludeTagOption = None
     exclude_origin: ExcludeOriginOption = None
@@ -68,6 +67,15 @@ class ReportOptions:
         from nawf.campaigns.schema import load_campaign
 
         return load_campaign(self.campaign) if self.campaign else None
+
+
+@dataclass(frozen=True)
+class EnergyOptions(ReportOptions):
+    """Further options of reports of energies: at which conditions, and counted from which elements."""
+
+    temperature: TemperatureOption = None
+    reference: ReferenceOption = None
+    include_soft: SoftOption = None
 
     def references(self, campaign: Campaign | None) -> dict[str, str]:
         """Reference phases by element: the campaign's, and on top those of the command line."""
@@ -93,19 +101,20 @@ class ReportOptions:
 
 
 def report_command(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command all options of :class:`ReportOptions`; it gets them as its first argument."""
-    hints = get_type_hints(ReportOptions, include_extras=True)
+    """Give a command all options of the class that its first argument is annotated with; it gets them as that."""
     own_hints = get_type_hints(function, include_extras=True)
     first, *own = inspect.signature(function).parameters.values()
+    kind: type[ReportOptions] = own_hints[first.name]
+    hints = get_type_hints(kind, include_extras=True)
     campaign, *shared = (
         inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=hints[f.name])
-        for f in fields(ReportOptions)
+        for f in fields(kind)
     )
     own = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=own_hints[p.name]) for p in own]
 
     @wraps(function)
     def command(**values: Any) -> None:
-        options = ReportOptions(**{f.name: values.pop(f.name) for f in fields(ReportOptions)})
+        options = kind(**{f.name: values.pop(f.name) for f in fields(kind)})
         function(**{first.name: options}, **values)
 
     parameters = [campaign, *own, *shared]

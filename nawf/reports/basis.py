@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -123,10 +123,7 @@ class Basis:
         for item in self.energetics:
             if WARN in marks.get(item.phase, ""):
                 lines.append(f"{WARN} {item.phase}: " + "; ".join(item.warnings))
-        low = [p for p, m in marks.items() if LOW_TRUST in m]
-        if low:
-            lines.append(f"{LOW_TRUST} structure taken from a prototype, not measured: " + ", ".join(low))
-        return lines
+        return lines + low_trust_note([p for p, m in marks.items() if LOW_TRUST in m])
 
     def _soft_note(self, phase: str) -> str:
         vibrations = next(e.vibrations for e in self.energetics if e.phase == phase)
@@ -145,10 +142,7 @@ class Basis:
             for left in entry_set.left_out:
                 by_reason.setdefault((left.phase, left.reason), []).append(condition.label)
         lines = [f"Left out at {', '.join(labels)}: {p}: {reason}" for (p, reason), labels in by_reason.items()]
-        missing: dict[str, list[str]] = {}
-        for phase, reason in self.missing.items():
-            missing.setdefault(reason, []).append(phase)
-        return lines + [f"Missing ({reason}): {_some(phases)}" for reason, phases in missing.items()]
+        return lines + missing_notes(self.missing)
 
 
 def condition_key(name: str, condition: Condition, unit: str) -> str:
@@ -183,13 +177,31 @@ def with_references(entry_set: EntrySet) -> EntrySet:
     return EntrySet(entry_set.condition, kept, entry_set.left_out + left_out)
 
 
-def _some(names: list[str], most: int = 12) -> str:
+def low_trust_note(phases: list[str]) -> list[str]:
+    """Explains the mark of guessed structures, where there are any."""
+    return [f"{LOW_TRUST} structure taken from a prototype, not measured: " + ", ".join(phases)] if phases else []
+
+
+def missing_notes(missing: Mapping[str, str]) -> list[str]:
+    """A line for each reason why phases are missing."""
+    by_reason: dict[str, list[str]] = {}
+    for phase, reason in missing.items():
+        by_reason.setdefault(reason, []).append(phase)
+    return [f"Missing ({reason}): {some(phases)}" for reason, phases in by_reason.items()]
+
+
+def some(names: Sequence[str], most: int = 12) -> str:
+    """Names in one line, the many at the end counted only."""
     extra = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + extra
 
 
+def composition_order(composition: Mapping[str, float], phase: str) -> tuple[int, str, float, str]:
+    """Key that puts elements first, then goes by chemical system; within one, the metal-rich side first."""
+    elements = sorted(composition)
+    first = composition.get("Na", composition.get("Li", 0.0)) / sum(composition.values())
+    return len(elements), "-".join(elements), -first, phase
+
+
 def _order(entry: Entry) -> tuple[int, str, float, str]:
-    """Elements first, then by chemical system; within one, the metal-rich side first."""
-    elements = sorted(entry.composition)
-    first = entry.composition.get("Na", entry.composition.get("Li", 0.0)) / entry.atoms
-    return len(elements), "-".join(elements), -first, entry.phase
+    return composition_order(entry.composition, entry.phase)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".png", ".svg", ".pdf")
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
-_COLOURS = ("#000000", "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9")
+COLOURS = ("#000000", "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9")
 _DOTS_PER_INCH = 160
 _LABEL_STEP = 0.035
 """Least distance between upright names, in units of the axis."""
@@ -193,7 +193,7 @@ def _empty(width: float, height: float, heights: tuple[int, ...] = (1,)) -> tupl
 
 
 def _cycle(n: int) -> list[str]:
-    return [_COLOURS[i % len(_COLOURS)] for i in range(n)]
+    return [COLOURS[i % len(COLOURS)] for i in range(n)]
 
 
 def _steps(axes: Axes, profile: VoltageProfile, colour: str, style: str, label: str | None) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from nawf.thermo.entries import composition_key, parse_formula
+
 
 @dataclass(frozen=True)
 class Published:
@@ -19,6 +21,11 @@ class Published:
     doi: str
     method: str
     values: Mapping[str, float]
+
+    def value_of(self, formula: str) -> float | None:
+        """Value for a composition, however many formula units it is written with."""
+        by_composition = {composition_key(parse_formula(f)): value for f, value in self.values.items()}
+        return by_composition.get(composition_key(parse_formula(formula)))
 
 
 def _published(key: str, doi: str, method: str, values: dict[str, float]) -> Published:
@@ -37,6 +44,10 @@ HULL_DEPTH_MEV_PER_ATOM: Final = _published(
 )
 """They do not follow from the formation energies of the same paper by the usual definition."""
 
+VOLUME_A3_PER_ATOM: Final = _published(
+    *_JI2024, _JI2024_STATIC, {"Na2S": 22.954, "Na2S2": 21.810, "Na2S4": 22.414, "Na2S5": 23.041, "S": 27.56}
+)
+
 PLATEAU_VOLTAGE_V: Final = _published(
     *_JI2024, _JI2024_STATIC, {"Na2S5": 2.07, "Na2S4": 2.03, "Na2S2": 1.84, "Na2S": 1.72}
 )
@@ -54,3 +65,8 @@ MEASURED_CHARGE_V: Final = _published(
 
 MEASURED_FORMATION_ENTHALPY_EV_PER_ATOM: Final = -1.26
 """Na2S, -365 to -366 kJ/mol at 298 K."""
+
+PUGH_RATIO: Final = _published(
+    "yuan2025", "10.1039/d4ee06171c", "DFT elastic tensors, quoted", {"Na3SbS4": 0.19, "Na3PS4": 0.458}
+)
+"""G/B. Of which polymorphs is not known."""

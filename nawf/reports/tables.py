@@ -35,8 +35,9 @@ class Column:
     """A column: its key in the rows (and in CSV and JSON), its title for people, and how a number is shown.
 
     ``spec`` is a format specification such as ``.3f``; it is applied to numbers in tables only, CSV and JSON
-    carry full precision. The text under ``marks_key`` of a row is set right behind the cell; CSV and JSON have it
-    in a column of its own.
+    carry full precision. The standard error under ``error_key`` of a row and the text under ``marks_key`` are set
+    right behind the cell; CSV and JSON have them in columns of their own. People do not see a column that is
+    ``for_machines``.
     """
 
     key: str
@@ -44,6 +45,8 @@ class Column:
     spec: str = ""
     right: bool | None = None
     marks_key: str = ""
+    error_key: str = ""
+    for_machines: bool = False
 
     @property
     def is_right_aligned(self) -> bool:
@@ -59,6 +62,12 @@ class Column:
             return "yes" if value else "no"
         return str(value)
 
+    def show_in(self, row: Mapping[str, Any]) -> str:
+        """Text of this column's cell in a row, with its error and marks."""
+        error = row.get(self.error_key)
+        plus_minus = "" if error is None or math.isnan(error) else f" ± {shown(error, self.spec)}"
+        return self.show(row.get(self.key)) + plus_minus + str(row.get(self.marks_key, ""))
+
 
 @dataclass(frozen=True)
 class Table:
@@ -69,13 +78,18 @@ class Table:
     rows: Sequence[Mapping[str, Any]]
     notes: Sequence[str] = field(default=())
 
+    @property
+    def shown_columns(self) -> list[Column]:
+        """Columns for people."""
+        return [c for c in self.columns if not c.for_machines]
+
     def cells(self) -> list[list[str]]:
         """Texts of all cells for people, row by row."""
-        return [[c.show(row.get(c.key)) + str(row.get(c.marks_key, "")) for c in self.columns] for row in self.rows]
+        return [[c.show_in(row) for c in self.shown_columns] for row in self.rows]
 
     def machine_keys(self) -> list[str]:
-        """Keys of all columns for machines, those of marks included."""
-        return [key for c in self.columns for key in (c.key, c.marks_key) if key]
+        """Keys of all columns for machines, those of errors and marks included."""
+        return [key for c in self.columns for key in (c.key, c.error_key, c.marks_key) if key]
 
 
 def render(table: Table, fmt: Format = Format.TABLE) -> str:
@@ -90,18 +104,17 @@ def render(table: Table, fmt: Format = Format.TABLE) -> str:
 
 def render_terminal(table: Table) -> str:
     """Aligned text with rules above and below, readable without colour."""
-    cells = table.cells()
-    widths = [max([len(c.title), *(len(row[i]) for row in cells)]) for i, c in enumerate(table.columns)]
+    cells, columns = table.cells(), table.shown_columns
+    widths = [max([len(c.title), *(len(row[i]) for row in cells)]) for i, c in enumerate(columns)]
     rule = "  ".join("─" * w for w in widths)
 
     def line(texts: Sequence[str]) -> str:
         padded = (
-            t.rjust(w) if c.is_right_aligned else t.ljust(w)
-            for t, w, c in zip(texts, widths, table.columns, strict=True)
+            t.rjust(w) if c.is_right_aligned else t.ljust(w) for t, w, c in zip(texts, widths, columns, strict=True)
         )
         return "  ".join(padded).rstrip()
 
-    parts = [table.title, rule, line([c.title for c in table.columns]), rule]
+    parts = [table.title, rule, line([c.title for c in columns]), rule]
     parts += [line(row) for row in cells] or ["(no rows)"]
     parts += [rule, *(_wrapped(note, max(len(rule), _NOTE_WIDTH)) for note in table.notes)]
     return "\n".join(parts) + "\n"
@@ -136,8 +149,9 @@ def render_markdown(table: Table) -> str:
     def line(texts: Sequence[str]) -> str:
         return "| " + " | ".join(t.replace("|", "\\|") for t in texts) + " |"
 
-    parts = [f"**{table.title}**", "", line([c.title for c in table.columns])]
-    parts.append("|" + "|".join("--:" if c.is_right_aligned else ":--" for c in table.columns) + "|")
+    columns = table.shown_columns
+    parts = [f"**{table.title}**", "", line([c.title for c in columns])]
+    parts.append("|" + "|".join("--:" if c.is_right_aligned else ":--" for c in columns) + "|")
     parts += [line(row) for row in table.cells()]
     if table.notes:
         parts += ["", *(f"- {_not_a_list(note)}" for note in table.notes)]

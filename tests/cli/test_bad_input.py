@@ -70,7 +70,7 @@ def test_a_campaign_that_is_not_there(nawf: Nawf) -> None:
     [
         (("--engine", "gpawww"), ["gpawww"]),
         (("--phases", "na2s"), ["na2s", "na-bcc"]),
-        (("--properties", "elastic"), ["elastic", "relax, static, phonon"]),
+        (("--properties", "elasticity"), ["elasticity", "relax, static, phonon, elastic"]),
         (("--structures", "nowhere"), ["nowhere", "no such folder"]),
     ],
 )
@@ -85,6 +85,9 @@ def test_options_of_plan(nawf: Nawf, tmp_path: Path, arguments: tuple[str, ...],
         ("report", "formation"),
         ("report", "hull"),
         ("report", "voltage", "--host", "S"),
+        ("report", "elastic"),
+        ("report", "lattice"),
+        ("report", "quality"),
         ("report", "formation", "ji2024"),
         ("query",),
         ("query", "fingerprints"),
@@ -98,7 +101,19 @@ def test_a_store_that_is_not_there_is_not_made_by_reading(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", [("formation",), ("hull",), ("voltage", "--host", "S"), ("formation", "ji2024")])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("formation",),
+        ("hull",),
+        ("voltage", "--host", "S"),
+        ("elastic",),
+        ("lattice",),
+        ("quality",),
+        ("formation", "ji2024"),
+        ("quality", "ji2024"),
+    ],
+)
 def test_reports_of_an_empty_store(nawf: Nawf, command: tuple[str, ...]) -> None:
     with open_stores("nawf.db"):
         pass

@@ -1,7 +1,9 @@
 from itertools import pairwise
 
 import pytest
+from pymatgen.core import Lattice
 
+from nawf.phases.library import load_library
 from nawf.reports import literature
 from nawf.reports.literature import Published
 from nawf.units import EV_PER_KJ_PER_MOL
@@ -9,12 +11,28 @@ from nawf.units import EV_PER_KJ_PER_MOL
 ALL = [value for value in vars(literature).values() if isinstance(value, Published)]
 
 
+DOIS = {"ji2024": "10.1039/d4ee03160a", "yuan2025": "10.1039/d4ee06171c"}
+
+
 def test_every_value_has_a_source_and_a_method():
-    assert len(ALL) == 5
+    assert len(ALL) == 7
     for published in ALL:
-        assert published.doi == "10.1039/d4ee03160a"
-        assert published.key == "ji2024"
+        assert published.doi == DOIS[published.key]
         assert published.method
+
+
+def test_a_value_belongs_to_a_composition_however_it_is_written():
+    volumes = literature.VOLUME_A3_PER_ATOM
+    assert [volumes.value_of(f) for f in ("S", "S8", "Na2S4", "NaS2", "Na3S")] == [27.56, 27.56, 22.414, 22.414, None]
+
+
+def test_published_volumes_are_near_the_measured_ones():
+    measured = {"na2s2-alpha": "Na2S2", "na2s4": "Na2S4", "na2s5-alpha": "Na2S5", "s-alpha": "S"}
+    phases = load_library()
+    for phase, formula in measured.items():
+        cell = phases.get(phase).measured_cell()
+        volume = Lattice.from_parameters(*cell.lengths_angstrom, *cell.angles_deg).volume / phases.get(phase).n_atoms
+        assert literature.VOLUME_A3_PER_ATOM.values[formula] == pytest.approx(volume, rel=0.08)
 
 
 def test_published_numbers_cannot_be_changed_by_accident():

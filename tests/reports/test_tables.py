@@ -144,3 +144,32 @@ def test_markdown_notes_that_begin_with_a_sign_stay_notes():
     table = Table("t", [Column("a", "A")], [{"a": "na2s*"}], ["* na2s: volume changed", "† soft"])
     notes = render(table, Format.MARKDOWN).splitlines()[-2:]
     assert notes == [r"- \* na2s: volume changed", "- † soft"]
+
+
+def test_standard_errors_stand_behind_the_value_and_in_a_column_of_their_own():
+    columns = (Column("k_gpa", "K", ".1f", error_key="k_error_gpa", marks_key="marks"), Column("g_gpa", "G", ".1f"))
+    rows = (
+        {"k_gpa": 18.349, "k_error_gpa": 0.26, "marks": "*", "g_gpa": 4.0},
+        {"k_gpa": 7.0},
+        {"k_gpa": 7.0, "k_error_gpa": math.nan},
+    )
+    table = Table("Moduli", columns, rows)
+    assert table.cells() == [["18.3 ± 0.3*", "4.0"], ["7.0", "–"], ["7.0", "–"]]
+    assert render(table, Format.CSV).splitlines() == [
+        "k_gpa,k_error_gpa,marks,g_gpa",
+        "18.349,0.26,*,4.0",
+        "7.0,,,",
+        "7.0,,,",
+    ]
+    assert json.loads(render(table, Format.JSON))["rows"][0] == rows[0] | {"g_gpa": 4.0}
+
+
+def test_columns_for_machines_are_not_shown_to_people():
+    columns = (Column("a", "A"), Column("hidden", "H", ".1f", for_machines=True), Column("b", "B"))
+    table = Table("T", columns, ({"a": 1, "hidden": 2.5, "b": 3},))
+    for fmt in (Format.TABLE, Format.MARKDOWN):
+        text = render(table, fmt)
+        assert "H" not in text
+        assert "2.5" not in text
+    assert render(table, Format.CSV) == "a,hidden,b\n1,2.5,3\n"
+    assert json.loads(render(table, Format.JSON))["rows"] == [{"a": 1, "hidden": 2.5, "b": 3}]
