@@ -22,6 +22,7 @@ class Setup:
 
     settings: Settings
     campaign: Campaign
+    library: Library
     phases: tuple[Phase, ...]
     engine: Engine
     properties: tuple[str, ...]
@@ -64,7 +65,8 @@ def set_up(
     from nawf.results.tasks import PROPERTIES
 
     campaign = load_campaign(name)
-    chosen = campaign_phases(campaign, library_for(settings))
+    library = library_for(settings)
+    chosen = campaign_phases(campaign, library)
     for phase in phases:
         if phase not in {p.id for p in chosen}:
             known = ", ".join(p.id for p in chosen[:8]) + (" ..." if len(chosen) > 8 else "")
@@ -90,4 +92,4 @@ def set_up(
     except EngineError as error:
         where = None if engine or protocol else campaign.name
         raise EngineError(error.what, where=where, hint=error.hint) from error
-    return Setup(settings, campaign, chosen, build_engine(spec), tuple(properties))
+    return Setup(settings, campaign, library, chosen, build_engine(spec), tuple(properties))

@@ -8,6 +8,7 @@ from nawf.cli.context import set_up
 from nawf.cli.options import comma_separated
 from nawf.cli.report_results import Found, caption, command_line, find_results, is_kept, settings_line
 from nawf.errors import EngineError
+from nawf.level import Level
 
 if TYPE_CHECKING:
     from nawf.campaigns.schema import Campaign
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 
 ENERGY_PROPERTIES = ("relax", "static", "phonon")
 
-_ABSENT = {"relax": "no relaxation in the store", "elastic": "no elastic tensor in the store"}
+_ABSENT = {
+    "relax": "no relaxation in the store",
+    "static": "no static energy in the store",
+    "elastic": "no elastic tensor in the store",
+}
 
 
 def basis_for(options: EnergyOptions) -> Basis:
@@ -35,7 +40,7 @@ def basis_for(options: EnergyOptions) -> Basis:
     joined = energetics(chosen)
     there = {e.phase for e in joined}
     missing = {
-        phase: "left out on request" if phase in found.left_out else "no static energy in the store"
+        phase: "left out on request" if phase in found.left_out else _why_absent(found, phase, "static", chosen[0])
         for phase in found.wanted
         if phase not in there
     }
@@ -98,7 +103,8 @@ def _why_absent(found: Found, phase: str, prop: str, like: ResultDocument) -> st
         if (d.phase, d.property, d.calculation_id) == (phase, "relax", like.calculation_id) and prop != "relax"
     ]
     if relaxed and all(d.verdict.failed for d in relaxed):
-        return "its relaxation failed its checks"
+        reasons = dict.fromkeys(m for d in relaxed for m in d.verdict.messages(Level.FAIL))
+        return "its relaxation failed its checks: " + "; ".join(reasons)
     return _ABSENT[prop]
 
 

@@ -63,7 +63,7 @@ def run(
         workers=settings.workers,
     )
     with open_stores(settings.store) as stores:
-        build(stores)  # what an interrupted run finished but did not build
+        build(stores, library=setup.library)  # what an interrupted run finished but did not build
         made = make_plan(setup.campaign, setup.phases, setup.engine, stores.results, properties=setup.properties)
     _announce(made, settings.store)
     if not made.tasks:
@@ -71,7 +71,7 @@ def run(
     number, _ = choose_workers(len(made.tasks), settings.workers, settings.threads, settings.device)
     try:
         with _stopped_by_sigterm(), ProgressView(made) as view:
-            summary = run_plan(made, settings.store, workers=number, listener=view.show)
+            summary = run_plan(made, settings.store, workers=number, listener=view.show, library=setup.library)
     except KeyboardInterrupt:
         typer.echo(f"stopped: finished work is kept; go on with: nawf run {campaign}", err=True)
         raise typer.Exit(130) from None

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nawf.cli.context import settings_for
+from nawf.cli.context import library_for, settings_for
 from nawf.cli.options import FormatOption, OutOption, StoreOption
 from nawf.cli.output import emit_tables
 from nawf.errors import StoreFileError
@@ -59,8 +59,9 @@ def build(
     from nawf.store.builder import build as build_results
     from nawf.store.stores import open_stores
 
-    with open_stores(settings_for(store).store) as stores:
-        summary = build_results(stores, rebuild=rebuild)
+    settings = settings_for(store)
+    with open_stores(settings.store) as stores:
+        summary = build_results(stores, rebuild=rebuild, library=library_for(settings))
     typer.echo(f"{len(summary.built)} results built, {summary.unchanged} up to date")
     for refused in summary.refused:
         typer.echo(f"  not usable: {refused}", err=True)

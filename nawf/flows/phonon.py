@@ -108,26 +108,12 @@ def phonon_result(cells: DisplacedCells, output: ForcesOutput, relax_method: Rel
     violation = sum_rule_violation(phonon.force_constants, phonon.primitive.p2s_map)
     phonon.symmetrize_force_constants(show_drift=False)
     method = cells.method
-    phonon.run_mesh(method.mesh_length_a)
-    frequencies, weights = phonon.mesh.frequencies, phonon.mesh.weights
-    imaginary = ((frequencies < -method.imaginary_limit_thz).sum(axis=1) * weights).sum()
-    as_real = _thermal(phonon, method, pretend_real=True)
-    thermal = _thermal(phonon, method)
-    per_atom_ev = 1.0 / KJ_PER_MOL_PER_EV / len(phonon.primitive)
     return PhononResult(
         crystal=cells.unitcell,
         supercell_matrix=cells.supercell_matrix,
         n_supercell_atoms=len(cells.supercell),
         n_displacements=len(cells.displacements),
-        mesh=_triple(phonon.mesh_numbers),
-        temperatures_k=_floats(thermal["temperatures"]),
-        free_energy_ev_per_atom=_floats(thermal["free_energy"] * per_atom_ev),
-        entropy_ev_per_k_per_atom=_floats(thermal["entropy"] / 1e3 * per_atom_ev),
-        heat_capacity_ev_per_k_per_atom=_floats(thermal["heat_capacity"] / 1e3 * per_atom_ev),
-        soft_mode_shift_ev_per_atom=_floats((as_real["free_energy"] - thermal["free_energy"]) * per_atom_ev),
-        lowest_frequency_thz=float(frequencies.min()),
-        highest_frequency_thz=float(frequencies.max()),
-        imaginary_fraction=float(imaginary / (weights.sum() * frequencies.shape[1])),
+        **mesh_properties(phonon, method),
         net_force_ev_per_a=float(np.linalg.norm(forces.sum(axis=1), axis=1).max()),
         sum_rule_violation=violation,
         calculation=output.calculation,
@@ -135,6 +121,27 @@ def phonon_result(cells: DisplacedCells, output: ForcesOutput, relax_method: Rel
         relax_method=relax_method,
         run=output.run,
     )
+
+
+def mesh_properties(phonon: Any, method: PhononMethod) -> dict[str, Any]:
+    """What a :class:`PhononResult` says of the modes on the mesh, from phonopy's object with force constants."""
+    phonon.run_mesh(method.mesh_length_a)
+    frequencies, weights = phonon.mesh.frequencies, phonon.mesh.weights
+    imaginary = ((frequencies < -method.imaginary_limit_thz).sum(axis=1) * weights).sum()
+    as_real = _thermal(phonon, method, pretend_real=True)
+    thermal = _thermal(phonon, method)
+    per_atom_ev = 1.0 / KJ_PER_MOL_PER_EV / len(phonon.primitive)
+    return {
+        "mesh": _triple(phonon.mesh_numbers),
+        "temperatures_k": _floats(thermal["temperatures"]),
+        "free_energy_ev_per_atom": _floats(thermal["free_energy"] * per_atom_ev),
+        "entropy_ev_per_k_per_atom": _floats(thermal["entropy"] / 1e3 * per_atom_ev),
+        "heat_capacity_ev_per_k_per_atom": _floats(thermal["heat_capacity"] / 1e3 * per_atom_ev),
+        "soft_mode_shift_ev_per_atom": _floats((as_real["free_energy"] - thermal["free_energy"]) * per_atom_ev),
+        "lowest_frequency_thz": float(frequencies.min()),
+        "highest_frequency_thz": float(frequencies.max()),
+        "imaginary_fraction": float(imaginary / (weights.sum() * frequencies.shape[1])),
+    }
 
 
 def _thermal(phonon: Any, method: PhononMethod, *, pretend_real: bool = False) -> Any:

@@ -8,6 +8,7 @@ from nawf.engines.base import Label
 from nawf.flows.elastic import elastic_result
 from nawf.flows.phonon import displaced_cells, phonon_result
 from nawf.progress import step_of
+from nawf.quality.gate import judge
 from nawf.results.crystal import Crystal
 from nawf.results.elastic import ElasticResult, StrainedCells, StressesOutput
 from nawf.results.methods import ElasticMethod, PhononMethod, RelaxMethod
@@ -24,20 +25,25 @@ from nawf.results.symmetry import space_group, symmetrise
 
 @job(output_schema=RelaxResult)
 def symmetrise_relaxed(initial: Crystal, relaxed: RelaxOutput, method: RelaxMethod, label: Label) -> Response:
-    """Symmetrised primitive cell of a relaxed crystal; nothing is run on one that did not converge."""
+    """Symmetrised primitive cell of a relaxed crystal; nothing is run on one that fails its checks."""
     with step_of(label.phase, "symmetrise"):
-        crystal, shift_a = symmetrise(relaxed.crystal, method.symprec_a)
-        result = RelaxResult(
-            initial=initial,
-            crystal=crystal,
-            initial_space_group=space_group(initial, method.symprec_a),
-            space_group=space_group(crystal, method.symprec_a),
-            volume_change=crystal.volume_a3_per_atom / initial.volume_a3_per_atom - 1.0,
-            symmetrisation_shift_a=shift_a,
-            method=method,
-            **{name: getattr(relaxed, name) for name in RelaxOutput.model_fields if name != "crystal"},
-        )
-        return Response(output=result, stop_children=not relaxed.converged)
+        result = relax_result(initial, relaxed, method)
+        return Response(output=result, stop_children=judge(result).failed)
+
+
+def relax_result(initial: Crystal, relaxed: RelaxOutput, method: RelaxMethod) -> RelaxResult:
+    """Relaxation with the symmetrised primitive cell of what it ended with."""
+    crystal, shift_a = symmetrise(relaxed.crystal, method.symprec_a)
+    return RelaxResult(
+        initial=initial,
+        crystal=crystal,
+        initial_space_group=space_group(initial, method.symprec_a),
+        space_group=space_group(crystal, method.symprec_a),
+        volume_change=crystal.volume_a3_per_atom / initial.volume_a3_per_atom - 1.0,
+        symmetrisation_shift_a=shift_a,
+        method=method,
+        **{name: getattr(relaxed, name) for name in RelaxOutput.model_fields if name != "crystal"},
+    )
 
 
 @job(output_schema=DisplacedCells)

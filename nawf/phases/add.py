@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from nawf.errors import InputError, StructureError
+from nawf.level import Level
 from nawf.phases.card import PHASE_ID_PATTERN, Origin, PhaseCard, SpaceGroup
-from nawf.phases.check import FindingLevel, check_structure
+from nawf.phases.check import check_structure
 from nawf.phases.library import Library, Phase
 from nawf.phases.read import read_structure_file
 from nawf.phases.symmetry import SYMPREC_A, SymmetricCrystal, describe_crystal
@@ -81,7 +82,7 @@ def add_phase(
     _refuse_id(new.id, folder, library)
     file = read_structure_file(path)
     findings = check_structure(file.structure, symprec_angstrom=symprec_angstrom)
-    failures = [finding.message for finding in findings if finding.level is FindingLevel.FAIL]
+    failures = [finding.message for finding in findings if finding.level is Level.FAIL]
     if failures:
         raise StructureError("; ".join(failures), where=str(path))
     try:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from ase.data import covalent_radii
 from pymatgen.core import Composition, Element
 
 from nawf.errors import StructureError
+from nawf.level import Level, worst
 from nawf.phases.library import Phase, card_paths, library_folders, read_phase
 from nawf.phases.read import read_structure_file
 from nawf.phases.symmetry import SYMPREC_A, find_space_group, space_group_symbol
@@ -24,19 +24,12 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
 
-class FindingLevel(StrEnum):
-    """How grave a finding is."""
-
-    WARN = "warn"
-    FAIL = "fail"
-
-
 @dataclass(frozen=True)
 class Finding:
     """One thing that the checker found: the rule, how grave it is, and a sentence."""
 
     rule: str
-    level: FindingLevel
+    level: Level
     message: str
 
 
@@ -81,19 +74,17 @@ class CheckReport:
     @property
     def failures(self) -> tuple[str, ...]:
         """Messages of the findings that make the structure unfit."""
-        return tuple(f.message for f in self.findings if f.level is FindingLevel.FAIL)
+        return tuple(f.message for f in self.findings if f.level is Level.FAIL)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Messages of the findings that are worth a look."""
-        return tuple(f.message for f in self.findings if f.level is FindingLevel.WARN)
+        return tuple(f.message for f in self.findings if f.level is Level.WARN)
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Level:
         """``pass``, ``warn`` or ``fail``: that of the gravest finding."""
-        if self.failures:
-            return "fail"
-        return "warn" if self.warnings else "pass"
+        return worst(f.level for f in self.findings)
 
 
 def check_library(*extra_folders: Path | str, symprec_angstrom: float = SYMPREC_A) -> list[CheckReport]:
@@ -110,7 +101,7 @@ def check_library(*extra_folders: Path | str, symprec_angstrom: float = SYMPREC_
         for card_path in card_paths(folder):
             report = _check_card(card_path, symprec_angstrom)
             if (twin := first_seen.setdefault(card_path.stem, card_path)) != card_path:
-                finding = Finding("id", FindingLevel.FAIL, f"{card_path}: the id is taken by {twin}")
+                finding = Finding("id", Level.FAIL, f"{card_path}: the id is taken by {twin}")
                 report = replace(report, findings=(*report.findings, finding))
             reports.append(report)
     return reports
@@ -122,7 +113,7 @@ def check_phase(phase: Phase, *, symprec_angstrom: float = SYMPREC_A) -> CheckRe
     try:
         structure = phase.structure()
     except StructureError as error:
-        return CheckReport(card.id, (Finding("readable", FindingLevel.FAIL, str(error)),))
+        return CheckReport(card.id, (Finding("readable", Level.FAIL, str(error)),))
     expected = Expectation(card.formula, card.z, card.space_group.number)
     findings = list(check_structure(structure, expected=expected, symprec_angstrom=symprec_angstrom))
     findings += _check_symbol(card.space_group.symbol, card.space_group.number)
@@ -142,15 +133,15 @@ def check_file(path: Path | str, *, symprec_angstrom: float = SYMPREC_A) -> Chec
     try:
         file = read_structure_file(path)
     except StructureError as error:
-        return CheckReport(str(path), (Finding("readable", FindingLevel.FAIL, _without_place(error)),))
-    findings = [Finding("readable", FindingLevel.WARN, remark) for remark in file.remarks]
+        return CheckReport(str(path), (Finding("readable", Level.FAIL, _without_place(error)),))
+    findings = [Finding("readable", Level.WARN, remark) for remark in file.remarks]
     findings += check_structure(file.structure, symprec_angstrom=symprec_angstrom)
     stated = file.stated_space_group_number
-    if stated is not None and not any(f.level is FindingLevel.FAIL for f in findings):
+    if stated is not None and not any(f.level is Level.FAIL for f in findings):
         found = find_space_group(file.structure, symprec_angstrom)
         if found is not None and found[1] != stated:
             message = f"spglib finds space group {found[0]} ({found[1]}), the file states number {stated}"
-            findings.append(Finding("space_group", FindingLevel.WARN, message))
+            findings.append(Finding("space_group", Level.WARN, message))
     return CheckReport(str(path), tuple(findings), file.structure)
 
 
@@ -183,15 +174,15 @@ def check_structure(
     limits = limits or StructureLimits()
     expected = expected or Expectation()
     findings = [*_check_numbers(structure), *_check_species(structure), *_check_count(structure, limits)]
-    if not any(finding.level is FindingLevel.FAIL for finding in findings):
+    if not any(finding.level is Level.FAIL for finding in findings):
         findings += _check_cell(structure, limits)
-    if any(finding.level is FindingLevel.FAIL for finding in findings):
+    if any(finding.level is Level.FAIL for finding in findings):
         return tuple(findings)
     overlaps = list(_check_distances(structure, limits))
     findings += overlaps
     findings += _check_volume(structure, limits)
     findings += _check_composition(structure, expected)
-    if not any(finding.level is FindingLevel.FAIL for finding in overlaps):
+    if not any(finding.level is Level.FAIL for finding in overlaps):
         findings += _check_space_group(structure, expected, symprec_angstrom)
     return tuple(findings)
 
@@ -210,7 +201,7 @@ def _check_card(card_path: Path, symprec_angstrom: float) -> CheckReport:
     try:
         phase = read_phase(card_path)
     except StructureError as error:
-        return CheckReport(card_path.stem, (Finding("card", FindingLevel.FAIL, str(error)),))
+        return CheckReport(card_path.stem, (Finding("card", Level.FAIL, str(error)),))
     return check_phase(phase, symprec_angstrom=symprec_angstrom)
 
 
@@ -220,7 +211,7 @@ def _without_place(error: StructureError) -> str:
 
 def _check_numbers(structure: Structure) -> Iterator[Finding]:
     if not np.isfinite(structure.lattice.matrix).all() or not np.isfinite(structure.frac_coords).all():
-        yield Finding("finite", FindingLevel.FAIL, "the cell or a coordinate is not a finite number")
+        yield Finding("finite", Level.FAIL, "the cell or a coordinate is not a finite number")
 
 
 def _check_species(structure: Structure) -> Iterator[Finding]:
@@ -229,22 +220,22 @@ def _check_species(structure: Structure) -> Iterator[Finding]:
             continue
         x, y, z = site.frac_coords
         message = f"site {site.species_string} at ({x:.4f}, {y:.4f}, {z:.4f}) is partly or jointly occupied"
-        yield Finding("occupancy", FindingLevel.FAIL, message)
+        yield Finding("occupancy", Level.FAIL, message)
         break
     unknown = sorted({str(e) for e in structure.composition.elements if not Element.is_valid_symbol(e.symbol)})
     if unknown:
-        yield Finding("elements", FindingLevel.FAIL, f"{', '.join(unknown)} is not a chemical element")
+        yield Finding("elements", Level.FAIL, f"{', '.join(unknown)} is not a chemical element")
 
 
 def _check_count(structure: Structure, limits: StructureLimits) -> Iterator[Finding]:
     count = len(structure)
     if count == 0:
-        yield Finding("atoms", FindingLevel.FAIL, "the cell holds no atoms")
+        yield Finding("atoms", Level.FAIL, "the cell holds no atoms")
     elif count > limits.atoms_fail:
         message = f"{count} atoms in the cell are too many (limit {limits.atoms_fail})"
-        yield Finding("atoms", FindingLevel.FAIL, message)
+        yield Finding("atoms", Level.FAIL, message)
     elif count > limits.atoms_warn:
-        yield Finding("atoms", FindingLevel.WARN, f"{count} atoms in the cell make calculations expensive")
+        yield Finding("atoms", Level.WARN, f"{count} atoms in the cell make calculations expensive")
 
 
 def _check_cell(structure: Structure, limits: StructureLimits) -> Iterator[Finding]:
@@ -252,17 +243,17 @@ def _check_cell(structure: Structure, limits: StructureLimits) -> Iterator[Findi
         low, high = limits.length_fail_a
         if not low <= length <= high:
             message = f"cell edge {name} = {length:.4g} Å lies outside {low:g} to {high:g} Å"
-            yield Finding("cell", FindingLevel.FAIL, message)
+            yield Finding("cell", Level.FAIL, message)
     for name, angle in zip(("alpha", "beta", "gamma"), structure.lattice.angles, strict=True):
         low, high = limits.angle_fail_deg
         if not low <= angle <= high:
             message = f"cell angle {name} = {angle:.4g}° lies outside {low:g}° to {high:g}°"
-            yield Finding("cell", FindingLevel.FAIL, message)
+            yield Finding("cell", Level.FAIL, message)
     volume = structure.volume / len(structure)
     low, high = limits.volume_fail_a3_per_atom
     if not low <= volume <= high:
         message = f"volume of {volume:.4g} Å³ per atom lies outside {low:g} to {high:g} Å³"
-        yield Finding("volume", FindingLevel.FAIL, message)
+        yield Finding("volume", Level.FAIL, message)
 
 
 def _check_volume(structure: Structure, limits: StructureLimits) -> Iterator[Finding]:
@@ -270,7 +261,7 @@ def _check_volume(structure: Structure, limits: StructureLimits) -> Iterator[Fin
     low, high = limits.volume_warn_a3_per_atom
     if not low <= volume <= high:
         message = f"volume of {volume:.4g} Å³ per atom is unusual (outside {low:g} to {high:g} Å³)"
-        yield Finding("volume", FindingLevel.WARN, message)
+        yield Finding("volume", Level.WARN, message)
 
 
 def _check_distances(structure: Structure, limits: StructureLimits) -> Iterator[Finding]:
@@ -285,15 +276,15 @@ def _check_distances(structure: Structure, limits: StructureLimits) -> Iterator[
         pair = f"{_site_name(structure, int(centres[worst]))} and {_site_name(structure, int(neighbours[worst]))}"
         if ratios[worst] < limits.overlap_fail_ratio:
             message = f"atoms overlap: {pair} are {distances[worst]:.3f} Å apart"
-            yield Finding("overlap", FindingLevel.FAIL, message)
+            yield Finding("overlap", Level.FAIL, message)
         else:
-            yield Finding("overlap", FindingLevel.WARN, f"{pair} are only {distances[worst]:.3f} Å apart")
+            yield Finding("overlap", Level.WARN, f"{pair} are only {distances[worst]:.3f} Å apart")
     nearest = np.full(len(structure), np.inf)
     np.minimum.at(nearest, centres, ratios)
     loneliest = int(nearest.argmax())
     if nearest[loneliest] > limits.isolated_warn_ratio:
         failed = nearest[loneliest] > limits.isolated_fail_ratio
-        level = FindingLevel.FAIL if failed else FindingLevel.WARN
+        level = Level.FAIL if failed else Level.WARN
         message = f"{_site_name(structure, loneliest)} has no neighbour within bonding distance"
         yield Finding("isolated", level, message)
 
@@ -309,27 +300,27 @@ def _check_composition(structure: Structure, expected: Expectation) -> Iterator[
     actual = structure.composition.element_composition
     if not actual.fractional_composition.almost_equals(stated.fractional_composition):
         message = f"the structure is {actual.reduced_formula}, not {expected.formula}"
-        yield Finding("composition", FindingLevel.FAIL, message)
+        yield Finding("composition", Level.FAIL, message)
     elif expected.z is not None and abs(actual.num_atoms - expected.z * stated.num_atoms) > 1e-6:
         units = actual.num_atoms / stated.num_atoms
         message = f"the cell holds {units:g} formula units of {expected.formula}, not {expected.z}"
-        yield Finding("z", FindingLevel.FAIL, message)
+        yield Finding("z", Level.FAIL, message)
 
 
 def _check_space_group(structure: Structure, expected: Expectation, symprec: float) -> Iterator[Finding]:
     found = find_space_group(structure, symprec)
     if found is None:
-        yield Finding("space_group", FindingLevel.FAIL, f"spglib finds no space group within {symprec:g} Å")
+        yield Finding("space_group", Level.FAIL, f"spglib finds no space group within {symprec:g} Å")
     elif expected.space_group_number is not None and found[1] != expected.space_group_number:
         message = f"spglib finds space group {found[0]} ({found[1]}), not number {expected.space_group_number}"
-        yield Finding("space_group", FindingLevel.FAIL, message)
+        yield Finding("space_group", Level.FAIL, message)
 
 
 def _check_symbol(symbol: str, number: int) -> Iterator[Finding]:
     right = space_group_symbol(number)
     if symbol != right:
         message = f"space group {number} is {right}, not {symbol}"
-        yield Finding("space_group", FindingLevel.FAIL, message)
+        yield Finding("space_group", Level.FAIL, message)
 
 
 def _check_measured_cell(
@@ -338,4 +329,4 @@ def _check_measured_cell(
     for name, own, measured in zip("abc", structure.lattice.abc, lengths_angstrom, strict=True):
         if abs(own / measured - 1) > limits.measured_cell_warn_fraction:
             message = f"cell edge {name} = {own:.4g} Å is far from the measured {measured:.4g} Å"
-            yield Finding("measured_cell", FindingLevel.WARN, message)
+            yield Finding("measured_cell", Level.WARN, message)

@@ -1,6 +1,7 @@
 """The gate: rules that turn a result into a verdict, with the reasons in words.
 
-A result that fails never enters a report as a number; one with a warning is marked.
+A result that fails never enters a report as a number; one with a warning is marked. The rules stand in one module for
+each property, their limits in :mod:`nawf.quality.limits`, and :mod:`nawf.quality.rules` lists them for people.
 """
 
 from __future__ import annotations
@@ -9,124 +10,66 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from nawf.quality.any_result import finite_reasons, run_reasons
+from nawf.quality.elasticity import elastic_reasons, stability_reasons
+from nawf.quality.limits import GateLimits
+from nawf.quality.phonons import phonon_reasons
+from nawf.quality.relaxation import relax_reasons
+from nawf.quality.rules import DescribedLimit, described_limits
+from nawf.quality.static import static_reasons
+from nawf.results.crystal import Crystal
+from nawf.results.documents import Result
+from nawf.results.elastic import ElasticResult
+from nawf.results.outputs import RelaxResult, StaticResult
+from nawf.results.verdict import Reason, Verdict
 
-from nawf.results.outputs import PhononResult, RelaxResult, StaticResult
-from nawf.results.verdict import Level, Reason, Verdict
-
-
-class GateLimits(BaseModel):
-    """Limits of the rules, each with its reason."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    volume_change_warn: float = Field(
-        default=0.10, gt=0, description="a larger change on relaxation is another phase until someone looks"
-    )
-    net_force_warn_ev_per_a: float = Field(
-        default=1e-3, gt=0, description="a larger total force on a displaced cell is noise in the forces"
-    )
+__all__ = ["DescribedLimit", "GateLimits", "described_limits", "judge"]
 
 
-_RESIDUAL_FACTOR = 5.0
+def judge(
+    result: Result,
+    limits: GateLimits | None = None,
+    *,
+    polymorphs: Mapping[str, Crystal] | None = None,
+    formula: str | None = None,
+) -> Verdict:
+    """Verdict on a result.
 
-
-def judge(result: RelaxResult | StaticResult | PhononResult, limits: GateLimits | None = None) -> Verdict:
-    """Verdict on a result."""
+    Parameters
+    ----------
+    result : RelaxResult, StaticResult, PhononResult or ElasticResult
+    limits : GateLimits, optional
+        Other limits than the usual.
+    polymorphs : mapping of str to Crystal, optional
+        Other phases of the same composition. Nothing is looked up in it unless a relaxation changed the structure.
+    formula : str, optional
+        What a relaxed crystal ought to be; the composition that it started with, if not given.
+    """
     limits = limits or GateLimits()
-    if strange := _not_finite(result.model_dump(mode="python")):
-        reason = f"not a finite number: {', '.join(strange)}"
-        return Verdict(reasons=(Reason(rule="finite", level=Level.FAIL, message=reason),))
+    reasons = finite_reasons(_numbers(result))
+    if not reasons:
+        reasons = _of_property(result, limits, {} if polymorphs is None else polymorphs, formula)
+    elif isinstance(result, ElasticResult) and all(map(math.isfinite, result.eigenvalues_gpa)):
+        # Moduli of an unstable crystal can be infinite; this says why.
+        reasons += stability_reasons(result)
+    return Verdict(reasons=(*reasons, *run_reasons(result.run, limits)))
+
+
+def _numbers(result: Result) -> dict[str, Any]:
+    """Fields of a result; strained cells without a usable stress are another rule's."""
+    content = result.model_dump(mode="python")
+    if isinstance(result, ElasticResult):
+        content["states"] = [s.model_dump() for s in result.states if s is not None and s.is_usable]
+    return content
+
+
+def _of_property(
+    result: Result, limits: GateLimits, polymorphs: Mapping[str, Crystal], formula: str | None
+) -> list[Reason]:
     if isinstance(result, RelaxResult):
-        return Verdict(reasons=tuple(_relax_reasons(result, limits)))
+        return relax_reasons(result, limits, polymorphs, formula)
     if isinstance(result, StaticResult):
-        return Verdict(reasons=tuple(_static_reasons(result)))
-    return Verdict(reasons=tuple(_phonon_reasons(result, limits)))
-
-
-def _not_finite(content: Mapping[str, Any]) -> list[str]:
-    """Names of the fields that hold a number which is none."""
-    return [name for name, value in content.items() if not _is_finite(value)]
-
-
-def _is_finite(value: Any) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value)
-    if isinstance(value, Mapping):
-        return all(map(_is_finite, value.values()))
-    if isinstance(value, list | tuple):
-        return all(map(_is_finite, value))
-    return True
-
-
-def _relax_reasons(result: RelaxResult, limits: GateLimits) -> list[Reason]:
-    reasons = []
-    if not result.converged:
-        reasons.append(
-            Reason(
-                rule="ionic-convergence",
-                level=Level.FAIL,
-                message=f"relaxation stopped after {result.n_steps} steps with a force of "
-                f"{result.max_force_ev_per_a:.2g} eV/Å and a stress of {result.max_stress_gpa:.2g} GPa",
-            )
-        )
-    if abs(result.volume_change) > limits.volume_change_warn:
-        reasons.append(
-            Reason(
-                rule="volume-change",
-                level=Level.WARN,
-                message=f"volume changed by {result.volume_change:+.1%} on relaxation",
-            )
-        )
-    if result.space_group.number != result.initial_space_group.number:
-        reasons.append(
-            Reason(
-                rule="space-group",
-                level=Level.WARN,
-                message=f"space group went from {result.initial_space_group.symbol} "
-                f"to {result.space_group.symbol} on relaxation",
-            )
-        )
-    return reasons
-
-
-def _static_reasons(result: StaticResult) -> list[Reason]:
-    # Symmetrisation after relaxation moves atoms by next to nothing; a force well above the one that
-    # the relaxation stopped at says that the static calculation saw another crystal.
-    stress_gpa = max(map(abs, result.stress_gpa))
-    found = (
-        ("residual-force", result.max_force_ev_per_a, result.method.force_ev_per_a, "eV/Å"),
-        ("residual-stress", stress_gpa, result.method.stress_gpa, "GPa"),
-    )
-    return [
-        Reason(
-            rule=rule,
-            level=Level.WARN,
-            message=f"{rule.removeprefix('residual-')} of {value:.2g} {unit} left on the relaxed crystal "
-            f"(relaxed to {target:.2g})",
-        )
-        for rule, value, target, unit in found
-        if value > _RESIDUAL_FACTOR * target
-    ]
-
-
-def _phonon_reasons(result: PhononResult, limits: GateLimits) -> list[Reason]:
-    reasons = []
-    if result.imaginary_fraction > 0:
-        reasons.append(
-            Reason(
-                rule="imaginary-modes",
-                level=Level.FAIL,
-                message=f"{100 * result.imaginary_fraction:.2g} % of the modes are imaginary, down to "
-                f"{abs(result.lowest_frequency_thz):.2f}i THz; the free energy lacks them",
-            )
-        )
-    if result.net_force_ev_per_a > limits.net_force_warn_ev_per_a:
-        reasons.append(
-            Reason(
-                rule="net-force",
-                level=Level.WARN,
-                message=f"net force of {result.net_force_ev_per_a:.2g} eV/Å on a displaced cell",
-            )
-        )
-    return reasons
+        return static_reasons(result, limits)
+    if isinstance(result, ElasticResult):
+        return elastic_reasons(result, limits)
+    return phonon_reasons(result, limits)

@@ -57,6 +57,8 @@ class PhaseEnergetics:
         Where the structure came from: experimental, dft or prototype.
     warnings : tuple of str
         Reasons of a ``warn`` verdict, shown beside the phase.
+    notes : tuple of str
+        What the checks noted without holding it against the phase, such as what error handlers changed.
     rejected : str or None
         Reason for which the phase may enter no diagram at all (its relaxation failed its checks).
     vibrations_rejected : str or None
@@ -71,3 +73,4 @@ class PhaseEnergetics:
     warnings: tuple[str, ...] = field(default=())
     rejected: str | None = None
     vibrations_rejected: str | None = None
+    notes: tuple[str, ...] = field(default=())

@@ -30,6 +30,8 @@ class RelaxMethod(Method):
         When to give up.
     symprec_a : float
         Tolerance for finding the space group, Å.
+    criterion : str
+        How a relaxation ended that nawf did not do, or that this is not known; empty for its own.
     """
 
     force_ev_per_a: float = Field(default=0.001, gt=0, le=0.1)
@@ -37,6 +39,7 @@ class RelaxMethod(Method):
     polish_steps: int = Field(default=100, ge=0)
     max_steps: int = Field(default=1000, ge=1)
     symprec_a: float = Field(default=0.01, gt=0, le=0.1)
+    criterion: str = ""
 
 
 class PhononMethod(Method):
@@ -55,6 +58,8 @@ class PhononMethod(Method):
         A mode below the negative of this counts as imaginary.
     max_temperature_k, temperature_step_k : float
         Grid on which F, S and Cv are kept; it starts at 0 K.
+    origin : str
+        Whose force constants they are and what was done to them, where nawf did not make them; empty for its own.
     """
 
     min_length_a: float = Field(default=12.0, ge=4.0, le=60.0)
@@ -63,6 +68,7 @@ class PhononMethod(Method):
     imaginary_limit_thz: float = Field(default=0.1, ge=0.0, le=2.0)
     max_temperature_k: float = Field(default=1000.0, ge=100.0, le=5000.0)
     temperature_step_k: float = Field(default=10.0, ge=1.0, le=50.0)
+    origin: str = ""
 
 
 class ElasticMethod(Method):
@@ -116,13 +122,14 @@ class Methods(Method):
     def record(self, prop: str) -> dict[str, Scalar]:
         """Method part of the fingerprint of a property: every setting that can change its value.
 
-        The largest number of steps is no part of it: it says when to give up, not what a finished result is.
+        The largest number of steps is no part of it: it says when to give up, not what a finished result is. Words
+        on results of others are, where there are any.
         """
         parts = ["relax", *({prop} & {"phonon", "elastic"})]
         record: dict[str, Scalar] = {"property": prop}
         for part in parts:
             settings = getattr(self, part).model_dump(exclude={"max_steps"})
-            record |= {f"{part}_{key}": _scalar(value) for key, value in settings.items()}
+            record |= {f"{part}_{key}": _scalar(value) for key, value in settings.items() if value != ""}
         return record
 
 

@@ -1,25 +1,16 @@
-"""Pass, warn or fail: what the checks said of a result, with the reasons in words."""
+"""What the checks said of a result, with the reasons in words."""
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from pydantic import BaseModel, ConfigDict
 
+from nawf.level import Level, worst
 
-class Level(StrEnum):
-    """How sound a result is. A failed result never enters a report as a number."""
-
-    PASS = "pass"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-_ORDER = {Level.PASS: 0, Level.WARN: 1, Level.FAIL: 2}
+__all__ = ["Level", "Reason", "Verdict"]
 
 
 class Reason(BaseModel):
-    """One finding of one rule."""
+    """One finding of one rule. At level ``pass`` it is a note: shown, but nothing against the result."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -37,7 +28,7 @@ class Verdict(BaseModel):
 
     @property
     def level(self) -> Level:
-        return max((r.level for r in self.reasons), key=_ORDER.__getitem__, default=Level.PASS)
+        return worst(r.level for r in self.reasons)
 
     @property
     def failed(self) -> bool:

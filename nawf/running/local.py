@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass, field
 
 from nawf.campaigns.plan import Plan
+from nawf.phases.library import Library
 from nawf.progress import Event, Listener, State
 from nawf.results.tasks import PhaseTask
 from nawf.running.pool import run_in_workers
@@ -53,7 +54,14 @@ def choose_workers(n_tasks: int, workers: int, threads: int, device: str) -> tup
     return workers, threads or max(1, cores // workers)
 
 
-def run_plan(plan: Plan, location: str, *, workers: int = 1, listener: Listener | None = None) -> RunSummary:
+def run_plan(
+    plan: Plan,
+    location: str,
+    *,
+    workers: int = 1,
+    listener: Listener | None = None,
+    library: Library | None = None,
+) -> RunSummary:
     """Do what a plan lacks.
 
     Parameters
@@ -65,6 +73,8 @@ def run_plan(plan: Plan, location: str, *, workers: int = 1, listener: Listener 
         Phases calculated at a time, each in a process of its own if more than one.
     listener : callable, optional
         Is told of every :class:`nawf.progress.Event`.
+    library : Library, optional
+        Where to look for the phase that a relaxed crystal may have become; the shipped phases, if not given.
 
     Returns
     -------
@@ -83,7 +93,7 @@ def run_plan(plan: Plan, location: str, *, workers: int = 1, listener: Listener 
     with open_stores(location) as stores:
 
         def finished(phase: str) -> None:
-            done = build(stores, phases=[phase])
+            done = build(stores, phases=[phase], library=library)
             summary.built += done.built
             summary.refused += done.refused
 

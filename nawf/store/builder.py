@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monty.json import MontyDecoder
 
@@ -21,12 +21,14 @@ from nawf.results.documents import (
     JobRecord,
     Provenance,
     ResultDocument,
+    fingerprint_of,
     result_id,
 )
-from nawf.results.fingerprint import Fingerprint
-from nawf.results.methods import RelaxMethod, method_record
-from nawf.results.outputs import PhononResult, RelaxResult, StaticResult
+from nawf.store.polymorphs import Polymorphs
 from nawf.store.stores import Stores
+
+if TYPE_CHECKING:
+    from nawf.phases.library import Library
 
 META = "metadata.nawf"
 
@@ -40,7 +42,13 @@ class BuildSummary:
     refused: list[str] = field(default_factory=list)
 
 
-def build(stores: Stores, *, phases: Collection[str] | None = None, rebuild: bool = False) -> BuildSummary:
+def build(
+    stores: Stores,
+    *,
+    phases: Collection[str] | None = None,
+    rebuild: bool = False,
+    library: Library | None = None,
+) -> BuildSummary:
     """Bring the phase store up to date with the raw store.
 
     Parameters
@@ -50,8 +58,11 @@ def build(stores: Stores, *, phases: Collection[str] | None = None, rebuild: boo
         Only these phases.
     rebuild : bool
         Build also what is up to date, for instance after the gate's rules changed.
+    library : Library, optional
+        Where to look for the phase that a relaxed crystal may have become; the shipped phases, if not given.
     """
     summary = BuildSummary()
+    polymorphs = Polymorphs(library)
     known = _known(stores, phases)
     for raw in _newest(stores, phases):
         nawf = raw["metadata"]["nawf"]
@@ -59,7 +70,7 @@ def build(stores: Stores, *, phases: Collection[str] | None = None, rebuild: boo
         if not rebuild and known.get(key) == (raw["uuid"], raw["index"], SCHEMA_VERSION):
             summary.unchanged += 1
             continue
-        document, problem = _document(stores, raw)
+        document, problem = _document(stores, raw, polymorphs)
         if document is None:
             summary.refused.append(problem)
             continue
@@ -103,7 +114,7 @@ def _age(raw: dict[str, Any]) -> tuple[str, int]:
     return str(raw["completed_at"]), int(raw["index"])
 
 
-def _document(stores: Stores, raw: dict[str, Any]) -> tuple[ResultDocument | None, str]:
+def _document(stores: Stores, raw: dict[str, Any], polymorphs: Polymorphs) -> tuple[ResultDocument | None, str]:
     """Result document of a raw one, or None and the reason in words."""
     nawf = raw["metadata"]["nawf"]
     prop = nawf["property"]
@@ -125,7 +136,7 @@ def _document(stores: Stores, raw: dict[str, Any]) -> tuple[ResultDocument | Non
         fingerprint_id=fingerprint.id,
         calculation_id=fingerprint.calculation_id,
         fingerprint=fingerprint,
-        verdict=judge(result),
+        verdict=judge(result, polymorphs=polymorphs.of(nawf["phase"], result.crystal), formula=card.formula),
         provenance=Provenance(
             campaign=nawf["campaign"],
             engine=nawf["engine"],
@@ -137,20 +148,11 @@ def _document(stores: Stores, raw: dict[str, Any]) -> tuple[ResultDocument | Non
             started_at=result.run.started_at,
             finished_at=result.run.finished_at,
             versions=result.run.versions,
+            run_directory=nawf.get("run_directory", ""),
         ),
         result=result.model_dump(mode="json"),
     )
     return document, ""
-
-
-def fingerprint_of(prop: str, result: RelaxResult | StaticResult | PhononResult) -> Fingerprint:
-    """Fingerprint of a result from the settings as its calculation ended."""
-    relax: RelaxMethod
-    if isinstance(result, PhononResult):
-        relax, phonon = result.relax_method, result.method
-    else:
-        relax, phonon = result.method, None
-    return Fingerprint(calculation=result.calculation, method=method_record(prop, relax, phonon))
 
 
 def _jobs(stores: Stores, raw: dict[str, Any]) -> tuple[JobRecord, ...]:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
+from nawf.level import Level
 from nawf.phases.card import MeasuredCell
 from nawf.phases.check import (
     Expectation,
-    FindingLevel,
     StructureLimits,
     check_file,
     check_library,
@@ -27,7 +27,7 @@ def antifluorite(a: float = 6.54) -> Structure:
     return Structure.from_spacegroup(225, Lattice.cubic(a), ["Na", "S"], [[0.25] * 3, [0, 0, 0]])
 
 
-def rules(structure: Structure, expected: Expectation | None = None) -> dict[str, FindingLevel]:
+def rules(structure: Structure, expected: Expectation | None = None) -> dict[str, Level]:
     return {f.rule: f.level for f in check_structure(structure, expected=expected)}
 
 
@@ -52,7 +52,7 @@ def test_oxidation_states_do_not_matter() -> None:
     ],
 )
 def test_what_the_card_states_must_hold(expected: Expectation, rule: str) -> None:
-    assert rules(antifluorite(), expected) == {rule: FindingLevel.FAIL}
+    assert rules(antifluorite(), expected) == {rule: Level.FAIL}
 
 
 def test_formula_may_be_a_multiple_of_the_reduced_one() -> None:
@@ -67,16 +67,14 @@ def test_formula_may_be_a_multiple_of_the_reduced_one() -> None:
 @pytest.mark.parametrize(
     ("pair", "distance_a", "level"),
     [
-        (("S", "S"), 1.30, FindingLevel.FAIL),
-        (("S", "S"), 1.50, FindingLevel.WARN),
+        (("S", "S"), 1.30, Level.FAIL),
+        (("S", "S"), 1.50, Level.WARN),
         (("S", "S"), 1.89, None),
-        (("Na", "S"), 1.70, FindingLevel.FAIL),
+        (("Na", "S"), 1.70, Level.FAIL),
         (("Na", "S"), 2.60, None),
     ],
 )
-def test_overlap_is_told_by_covalent_radii(
-    pair: tuple[str, str], distance_a: float, level: FindingLevel | None
-) -> None:
+def test_overlap_is_told_by_covalent_radii(pair: tuple[str, str], distance_a: float, level: Level | None) -> None:
     structure = Structure(Lattice.cubic(5), pair, [[0, 0, 0], [distance_a / 5, 0, 0]])
     assert rules(structure).get("overlap") == level
 
@@ -90,45 +88,45 @@ def test_overlap_across_the_cell_boundary_is_seen() -> None:
 def test_atoms_on_one_place_overlap_and_no_symmetry_is_sought() -> None:
     structure = Structure(Lattice.cubic(5), ["S", "S"], [[0, 0, 0], [0, 0, 0]])
     found = rules(structure)
-    assert found["overlap"] is FindingLevel.FAIL
+    assert found["overlap"] is Level.FAIL
     assert "space_group" not in found
 
 
 def test_isolated_atoms() -> None:
     lonely = Structure(Lattice.cubic(9), ["Na", "S", "S"], [[0.5, 0.5, 0.5], [0, 0, 0], [0.23, 0, 0]])
-    assert rules(lonely)["isolated"] is FindingLevel.FAIL
-    assert rules(Structure(Lattice.cubic(3.6), ["S"], [[0, 0, 0]]))["isolated"] is FindingLevel.WARN
+    assert rules(lonely)["isolated"] is Level.FAIL
+    assert rules(Structure(Lattice.cubic(3.6), ["S"], [[0, 0, 0]]))["isolated"] is Level.WARN
     assert "isolated" not in rules(antifluorite())
 
 
 def test_partial_occupancy_and_mixed_sites() -> None:
     for species in ({"Na": 0.5}, {"Sn": 0.5, "Sb": 0.5}):
         structure = Structure(Lattice.cubic(4), [species], [[0, 0, 0]])
-        assert rules(structure) == {"occupancy": FindingLevel.FAIL}
+        assert rules(structure) == {"occupancy": Level.FAIL}
 
 
 def test_numbers_must_be_finite() -> None:
     structure = antifluorite()
     broken = Structure(structure.lattice, structure.species, structure.frac_coords)
     broken[0].frac_coords = np.array([np.nan, 0, 0])
-    assert rules(broken) == {"finite": FindingLevel.FAIL}
+    assert rules(broken) == {"finite": Level.FAIL}
 
 
 def test_absurd_cells() -> None:
-    assert rules(Structure(Lattice.cubic(1.2), ["Na"], [[0, 0, 0]]))["cell"] is FindingLevel.FAIL
-    assert rules(Structure(Lattice.tetragonal(4, 250), ["Na"], [[0, 0, 0]]))["cell"] is FindingLevel.FAIL
+    assert rules(Structure(Lattice.cubic(1.2), ["Na"], [[0, 0, 0]]))["cell"] is Level.FAIL
+    assert rules(Structure(Lattice.tetragonal(4, 250), ["Na"], [[0, 0, 0]]))["cell"] is Level.FAIL
     narrow = Lattice.from_parameters(10, 10, 10, 10, 90, 90)
-    assert rules(Structure(narrow, ["Na"], [[0, 0, 0]]))["cell"] is FindingLevel.FAIL
-    assert rules(Structure(Lattice.cubic(8), ["Na"], [[0, 0, 0]]))["volume"] is FindingLevel.FAIL
-    assert rules(antifluorite(8.6))["volume"] is FindingLevel.WARN
+    assert rules(Structure(narrow, ["Na"], [[0, 0, 0]]))["cell"] is Level.FAIL
+    assert rules(Structure(Lattice.cubic(8), ["Na"], [[0, 0, 0]]))["volume"] is Level.FAIL
+    assert rules(antifluorite(8.6))["volume"] is Level.WARN
 
 
 def test_atom_counts() -> None:
-    assert rules(Structure(Lattice.cubic(4), [], [])) == {"atoms": FindingLevel.FAIL}
+    assert rules(Structure(Lattice.cubic(4), [], [])) == {"atoms": Level.FAIL}
     limits = StructureLimits(atoms_warn=10, atoms_fail=11)
     assert [f.rule for f in check_structure(antifluorite(), limits=limits)] == ["atoms"]
     limits = StructureLimits(atoms_warn=11, atoms_fail=12)
-    assert [f.level for f in check_structure(antifluorite(), limits=limits)] == [FindingLevel.WARN]
+    assert [f.level for f in check_structure(antifluorite(), limits=limits)] == [Level.WARN]
 
 
 def test_shortest_distance_counts_periodic_images() -> None:

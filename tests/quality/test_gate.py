@@ -1,98 +1,31 @@
+"""What the gate does with all results, and what becomes of those that fail."""
+
 import math
 
 import pytest
 
 from nawf.quality.gate import GateLimits, judge
-from nawf.results.methods import RelaxMethod
-from nawf.results.outputs import SpaceGroup
+from nawf.results.documents import energetics
+from nawf.results.energetics import PhaseEnergetics
 from nawf.results.verdict import Level
+from nawf.thermo.conditions import STATIC, Condition
+from nawf.thermo.entries import entries_at
 
-CMCM = SpaceGroup(number=63, symbol="Cmcm")
-
-
-def findings(verdict):
-    return [(r.rule, r.level.value) for r in verdict.reasons]
+PROPERTIES = ("relax", "static", "phonon", "elastic")
 
 
-@pytest.mark.parametrize("prop", ["relax", "static", "phonon"])
+@pytest.mark.parametrize("prop", PROPERTIES)
 def test_a_sound_result_passes_with_nothing_to_say(records, prop):
     verdict = judge(getattr(records, prop)())
     assert verdict.level is Level.PASS
     assert verdict.reasons == ()
 
 
-def test_a_relaxation_that_did_not_converge_fails(records):
-    result = records.relax(converged=False, n_steps=1000, max_force_ev_per_a=0.0123, max_stress_gpa=1.5)
-    verdict = judge(result)
-    assert findings(verdict) == [("ionic-convergence", "fail")]
-    message = "relaxation stopped after 1000 steps with a force of 0.012 eV/Å and a stress of 1.5 GPa"
-    assert verdict.messages() == (message,)
-
-
-@pytest.mark.parametrize(("change", "warned"), [(0.099, False), (0.1001, True), (-0.0999, False), (-0.25, True)])
-def test_a_large_change_of_volume_warns(records, change, warned):
-    verdict = judge(records.relax(volume_change=change))
-    assert findings(verdict) == ([("volume-change", "warn")] if warned else [])
-    if warned:
-        assert verdict.messages() == (f"volume changed by {100 * change:+.1f}% on relaxation",)
-
-
-def test_another_space_group_warns_and_both_are_named(records):
-    verdict = judge(records.relax(space_group=CMCM))
-    assert findings(verdict) == [("space-group", "warn")]
-    assert verdict.messages() == ("space group went from Im-3m to Cmcm on relaxation",)
-    assert judge(records.relax(space_group=CMCM, initial_space_group=CMCM)).level is Level.PASS
-
-
-def test_the_same_group_in_another_setting_is_no_change(records):
-    other_setting = SpaceGroup(number=63, symbol="Amam")
-    assert judge(records.relax(space_group=CMCM, initial_space_group=other_setting)).level is Level.PASS
-
-
-def test_everything_that_is_wrong_is_said(records):
-    verdict = judge(records.relax(converged=False, volume_change=0.3, space_group=CMCM))
-    assert findings(verdict) == [("ionic-convergence", "fail"), ("volume-change", "warn"), ("space-group", "warn")]
-    assert verdict.failed
-
-
-def test_a_force_left_on_the_relaxed_crystal_warns(records):
-    method = RelaxMethod(force_ev_per_a=2e-4)
-    assert judge(records.static(method=method, max_force_ev_per_a=9.9e-4)).level is Level.PASS
-    verdict = judge(records.static(method=method, max_force_ev_per_a=1.1e-3))
-    assert findings(verdict) == [("residual-force", "warn")]
-    assert verdict.messages() == ("force of 0.0011 eV/Å left on the relaxed crystal (relaxed to 0.0002)",)
-
-
-def test_imaginary_modes_fail_and_are_counted(records):
-    soft = records.phonon(imaginary_fraction=0.0125, lowest_frequency_thz=-0.456)
-    verdict = judge(soft)
-    assert findings(verdict) == [("imaginary-modes", "fail")]
-    (message,) = verdict.messages()
-    assert "1.2" in message
-    assert "0.46i THz" in message
-    # Slightly negative acoustic modes that stay above the limit are noise.
-    assert judge(records.phonon(imaginary_fraction=0.0, lowest_frequency_thz=-0.05)).level is Level.PASS
-
-
-def test_a_few_modes_of_many_are_not_called_none(records):
-    """One mode of 252 at one of 100 points of the mesh is 0.004 %, not 0.00 %."""
-    verdict = judge(records.phonon(imaginary_fraction=1 / 25200, lowest_frequency_thz=-0.2))
-    assert verdict.failed
-    assert "0.00%" not in verdict.messages()[0]
-
-
-@pytest.mark.parametrize(("force", "warned"), [(0.9e-3, False), (1.1e-3, True)])
-def test_a_net_force_on_displaced_cells_warns(records, force, warned):
-    verdict = judge(records.phonon(net_force_ev_per_a=force))
-    assert findings(verdict) == ([("net-force", "warn")] if warned else [])
-
-
-def test_limits_can_be_set(records):
-    limits = GateLimits(volume_change_warn=0.02, net_force_warn_ev_per_a=1e-7)
+def test_limits_can_be_set(records, findings):
+    limits = GateLimits(volume_change_warn=0.02, net_force_warn_ev_per_a=1e-7, fit_residual_warn=1e-9)
     assert findings(judge(records.relax(), limits)) == [("volume-change", "warn")]
     assert findings(judge(records.phonon(), limits)) == [("net-force", "warn")]
-    with pytest.raises(ValueError, match="volume_change_warn"):
-        GateLimits(volume_change_warn=0)
+    assert findings(judge(records.elastic(), limits)) == [("fit-residual", "warn")]
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -107,8 +40,58 @@ def test_limits_can_be_set(records):
         ("phonon", "free_energy_ev_per_atom"),
         ("phonon", "imaginary_fraction"),
         ("phonon", "net_force_ev_per_a"),
+        ("elastic", "fit_residual_gpa"),
+        ("elastic", "eigenvalues_gpa"),
     ],
 )
-def test_what_is_not_a_number_never_passes(records, prop, name, value):
-    wrong = (0.0, value, 0.0) if name.startswith("free") else value
-    assert judge(getattr(records, prop)(**{name: wrong})).failed
+def test_what_is_not_a_number_never_passes(records, findings, prop, name, value):
+    shapes = {"free_energy_ev_per_atom": (0.0, value, 0.0), "eigenvalues_gpa": (1.0, 2.0, 3.0, 4.0, 5.0, value)}
+    verdict = judge(getattr(records, prop)(**{name: shapes.get(name, value)}))
+    assert findings(verdict) == [("finite", "fail")]
+    assert name in verdict.messages()[0]
+
+
+def test_polymorphs_are_looked_at_only_when_the_structure_changed(records):
+    class Untouchable(dict):
+        def __iter__(self):
+            raise AssertionError("looked at")
+
+        __len__ = __getitem__ = items = keys = values = __bool__ = __iter__
+
+    assert judge(records.relax(), polymorphs=Untouchable()).level is Level.PASS
+
+
+@pytest.fixture
+def joined(records):
+    """Energetics of a phase whose phonons are given."""
+
+    def join(**changes) -> PhaseEnergetics:
+        documents = [records.document("na-bcc", p, None) for p in ("relax", "static")]
+        phonon = records.phonon(**changes)
+        [one] = energetics([*documents, records.document("na-bcc", "phonon", phonon)])
+        return one
+
+    return join
+
+
+def test_phonons_that_fail_keep_the_phase_out_above_the_static_energies(records, joined):
+    sound = records.phonon()
+    half = tuple(c / 2 for c in sound.heat_capacity_ev_per_k_per_atom)
+    failed = joined(heat_capacity_ev_per_k_per_atom=half)
+    assert failed.rejected is None
+    for include_soft in (False, True):
+        assert entries_at([failed], STATIC, include_soft=include_soft).phases == ("na-bcc",)
+        warm = entries_at([failed], Condition(500.0), include_soft=include_soft)
+        assert warm.phases == ()
+        [left] = warm.left_out
+        assert left.reason.startswith("phonon: Cv at 1000 K")
+    assert entries_at([joined()], Condition(500.0)).phases == ("na-bcc",)
+
+
+def test_imaginary_modes_alone_are_for_reports_to_decide(joined):
+    soft = joined(imaginary_fraction=0.02, lowest_frequency_thz=-0.5)
+    assert soft.vibrations_rejected is None
+    assert entries_at([soft], Condition(500.0)).phases == ()
+    assert entries_at([soft], Condition(500.0), include_soft=True).phases == ("na-bcc",)
+    broken = joined(imaginary_fraction=0.02, lowest_frequency_thz=-0.5, sum_rule_violation=0.9)
+    assert entries_at([broken], Condition(500.0), include_soft=True).phases == ()

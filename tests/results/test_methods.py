@@ -2,7 +2,14 @@ import pytest
 
 from nawf.results.methods import ElasticMethod, Methods, PhononMethod, RelaxMethod
 
-OTHER_RELAX = {"force_ev_per_a": 0.02, "stress_gpa": 0.02, "polish_steps": 9, "max_steps": 7, "symprec_a": 0.02}
+OTHER_RELAX = {
+    "force_ev_per_a": 0.02,
+    "stress_gpa": 0.02,
+    "polish_steps": 9,
+    "max_steps": 7,
+    "symprec_a": 0.02,
+    "criterion": "not known",
+}
 OTHER_PHONON = {
     "min_length_a": 10.0,
     "displacement_a": 0.02,
@@ -10,6 +17,7 @@ OTHER_PHONON = {
     "imaginary_limit_thz": 0.2,
     "max_temperature_k": 900.0,
     "temperature_step_k": 5.0,
+    "origin": "someone else",
 }
 OTHER_ELASTIC = {
     "strains": (0.004, 0.01),

@@ -28,8 +28,7 @@ def task_for(phase_id: str, **changes: Any) -> PhaseTask:
         "campaign": "test",
         "properties": ("relax", "static", "phonon"),
         "start": Crystal.from_structure(phase.structure()),
-        "relax_method": engine.relax_method(),
-        "phonon_method": engine.phonon_method(),
+        "methods": engine.methods(),
         "card": {
             "name": phase.card.name,
             "formula": phase.formula,
@@ -134,3 +133,23 @@ def test_a_job_without_output_is_named_and_not_built(stores: Stores) -> None:
 def test_only_the_phases_asked_for(stores: Stores) -> None:
     assert build(stores, phases=["na2s"]).built == []
     assert len(build(stores, phases=["na-bcc"]).built) == 3
+
+
+@pytest.mark.parametrize(("formula", "words"), [("Sn", "its bonds are those of sn-alpha"), ("SnS", "is Sn, not SnS")])
+def test_the_gate_is_told_what_the_phase_should_be_and_what_it_may_have_become(
+    stores: Stores, formula: str, words: str
+) -> None:
+    """The finished relaxation, rewritten as one that turned white tin into grey."""
+    criteria = {"metadata.nawf.property": "relax", "metadata.nawf.final": True}
+    raw = next(stores.jobs.docs_store.query(criteria))
+    places = [[0, 0, 0], [0, 0.5, 0.25], [0.5, 0.5, 0.5], [0.5, 0, 0.75]]
+    for name, (a, c) in {"initial": (5.832, 3.182), "crystal": (4.7, 6.647)}.items():
+        tin = Crystal.from_arrays([[a, 0, 0], [0, a, 0], [0, 0, c]], ["Sn"] * 4, places)
+        raw["output"][name] |= tin.model_dump(mode="json")
+    raw["metadata"]["nawf"] |= {"phase": "sn-beta"}
+    raw["metadata"]["nawf"]["card"] |= {"formula": formula}
+    stores.jobs.docs_store.update(raw, key=["uuid", "index"])
+    build(stores, phases=["sn-beta"])
+    [document] = load_results(stores.results, phases=["sn-beta"])
+    assert document.verdict.failed
+    assert any(words in message for message in document.verdict.messages())
