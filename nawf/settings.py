@@ -35,6 +35,16 @@ class Settings(BaseModel):
         Phases calculated at a time and threads for each; 0 chooses by the number of cores.
     batch_size : int
         Displaced cells evaluated at a time by an engine that can.
+    vasp_command, vasp_gamma_command : str
+        How VASP is called where jobs run, such as ``srun vasp_std``; empty for atomate2's settings.
+    vasp_rehearsal_command : str
+        The same for its stand-in, such as ``srun nawf-vasp-rehearsal``; empty for the one of this installation.
+    vasp_start : str
+        What relaxes a crystal before r2SCAN does: ``pbesol``, or ``potential`` for the embedded engine.
+    potcar_folder : str
+        Library of POTCARs where jobs run; empty for pymatgen's setting.
+    run_folder : str
+        Folder in which VASP runs are kept, and taken up again after they were cut off.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -45,6 +55,12 @@ class Settings(BaseModel):
     workers: int = Field(default=0, ge=0, le=256)
     threads: int = Field(default=0, ge=0, le=256)
     batch_size: int = Field(default=4, ge=1, le=1024)
+    vasp_command: str = ""
+    vasp_gamma_command: str = ""
+    vasp_rehearsal_command: str = ""
+    vasp_start: str = Field(default="pbesol", pattern=r"^(pbesol|potential)$")
+    potcar_folder: str = ""
+    run_folder: str = Field(default="nawf-runs", min_length=1)
 
 
 def load_settings(
@@ -84,7 +100,7 @@ def load_settings(
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, text in environment.items():
-        if name.startswith(PREFIX) and not name.startswith(PREFIX + "TEST_"):
+        if name.startswith(PREFIX) and not name.startswith((PREFIX + "TEST_", PREFIX + "REHEARSAL_")):
             key = name.removeprefix(PREFIX).lower()
             is_list = key == "structures"
             values[key] = tuple(filter(None, text.split(_LIST_SEPARATOR))) if is_list else text

@@ -21,9 +21,9 @@ MOST_LINES = 420
 
 # A room imports from floors below its own only.
 FLOORS = [
-    {"errors", "units", "settings", "files", "shipped", "strict_yaml", "progress"},
-    {"results", "phases", "rehearsal"},
-    {"quality"},
+    {"errors", "units", "settings", "files", "shipped", "strict_yaml", "progress", "level"},
+    {"results", "phases"},
+    {"quality", "rehearsal"},
     {"store", "engines"},
     {"thermo", "campaigns", "flows"},
     {"reports", "running"},

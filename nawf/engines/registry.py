@@ -30,6 +30,20 @@ ENGINES: dict[str, EngineEntry] = {
         "CHGNet fine-tuned on r2SCAN energies: a potential to screen and learn with, not DFT",
         is_dft=False,
     ),
+    "vasp": EngineEntry(
+        "nawf.engines.vasp",
+        "VaspEngine",
+        ("mp24", "mpscan", "ji2024"),
+        "r2SCAN by VASP, through atomate2 and custodian",
+        is_dft=True,
+    ),
+    "vasp-rehearsal": EngineEntry(
+        "nawf.engines.vasp",
+        "VaspEngine",
+        ("mp24", "mpscan", "ji2024"),
+        "the jobs of vasp with a stand-in for VASP: energies of the embedded potential, not DFT",
+        is_dft=False,
+    ),
 }
 
 

@@ -1,0 +1,103 @@
+"""Error handlers of custodian that leave the energy scale alone.
+
+atomate2's default set repairs some errors by other smearing, a denser k-mesh or other projectors. The fingerprint
+would see it and keep such a result apart from all others; here the run fails instead and says why. Left out:
+
+- ``LargeSigmaHandler``, ``IncorrectSmearingHandler``, ``KspacingMetalHandler``: they set SIGMA, ISMEAR and KSPACING.
+- of ``VaspErrorHandler``, what ends in ISMEAR or KSPACING (tet, dentet, algo_tet), in a mesh off Γ (brmix), or in
+  swapped cell vectors (triple_product), and what has no cure but LREAL and PREC, which are set already
+  (subspacematrix, rspher, real_optlay, nicht_konv). Mixing that fails is caught by the handlers of convergence.
+- of ``UnconvergedErrorHandler``, the ionic half: a relaxation that needs more steps goes on in a new run, which has a
+  basis made for its cell.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from custodian.custodian import ErrorHandler, Validator
+from custodian.vasp.handlers import (
+    FrozenJobErrorHandler,
+    MeshSymmetryErrorHandler,
+    NonConvergingErrorHandler,
+    PositiveEnergyErrorHandler,
+    PotimErrorHandler,
+    StdErrHandler,
+    UnconvergedErrorHandler,
+    VaspErrorHandler,
+)
+from custodian.vasp.io import load_vasprun
+from custodian.vasp.validators import VaspFilesValidator, VasprunXMLValidator
+
+LEFT_OUT = frozenset(
+    {
+        "tet",
+        "dentet",
+        "algo_tet",
+        "brmix",
+        "triple_product",
+        "subspacematrix",
+        "rspher",
+        "real_optlay",
+        "nicht_konv",
+    }
+)
+"""Errors that ``VaspErrorHandler`` is not to act on."""
+
+
+class ElectronsUnconvergedHandler(UnconvergedErrorHandler):
+    """Acts where electrons did not converge, and on nothing else."""
+
+    def check(self, directory: str = "./") -> bool:
+        """Whether the last electronic loop of a complete run ended without convergence."""
+        if not super().check(directory):
+            return False
+        return not load_vasprun(f"{directory}/{self.output_filename}").converged_electronic
+
+
+def handlers() -> list[ErrorHandler]:
+    """New handlers for one run; they count what they do."""
+    errors = [name for name in VaspErrorHandler.error_msgs if name not in LEFT_OUT]
+    return [
+        VaspErrorHandler(errors_subset_to_catch=errors),
+        MeshSymmetryErrorHandler(),
+        ElectronsUnconvergedHandler(),
+        NonConvergingErrorHandler(),
+        PotimErrorHandler(),
+        PositiveEnergyErrorHandler(),
+        FrozenJobErrorHandler(),
+        StdErrHandler(),
+    ]
+
+
+def validators() -> list[Validator]:
+    """Checks that a run left complete output."""
+    return [VasprunXMLValidator(), VaspFilesValidator()]
+
+
+def run_vasp_kwargs(command: str, gamma_command: str, wall_time_s: int | None, poll_s: float) -> dict[str, Any]:
+    """Arguments of atomate2's ``run_vasp``.
+
+    Parameters
+    ----------
+    command, gamma_command : str
+        How VASP is called; empty for atomate2's own setting.
+    wall_time_s : int or None
+        Seconds that are left; VASP is asked to stop after the ionic step that ends in time.
+    poll_s : float
+        Seconds between looks at whether VASP has ended. Errors are looked for every five minutes.
+    """
+    arguments: dict[str, Any] = {
+        "handlers": handlers(),
+        "validators": validators(),
+        # On a disk of the node, what a killed run had reached would be lost.
+        "scratch_dir": None,
+        "custodian_kwargs": {"polling_time_step": poll_s, "monitor_freq": max(1, round(300 / poll_s))},
+    }
+    if command:
+        arguments["vasp_cmd"] = command
+    if gamma_command:
+        arguments["vasp_gamma_cmd"] = gamma_command
+    if wall_time_s is not None:
+        arguments["wall_time"] = wall_time_s
+    return arguments

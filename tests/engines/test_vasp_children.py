@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+pytest.importorskip("psutil")
+
+import psutil
+
+from nawf.engines.vasp_children import ending_with_us
+
+CODE = """
+import subprocess, sys, time
+from pathlib import Path
+from nawf.engines.vasp_children import ending_with_us
+folder = Path(sys.argv[1])
+with ending_with_us(folder):
+    subprocess.Popen({command!r}, cwd=folder, start_new_session=True)
+    subprocess.Popen(["sleep", "60"], cwd="/", start_new_session=True)
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+STUBBORN = [
+    sys.executable,
+    "-c",
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)",
+]
+
+
+def working_in(folder):
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.cwd() == str(folder):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+@pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGINT])
+def test_a_program_does_not_outlive_who_started_it(tmp_path, asked):
+    parent = subprocess.Popen(
+        [sys.executable, "-c", CODE.format(command=["sleep", "60"]), str(tmp_path)], stdout=subprocess.PIPE
+    )
+    assert parent.stdout.readline() == b"ready\n"
+    others = [p for p in psutil.Process(parent.pid).children() if p.cwd() == "/"]
+    assert len(working_in(tmp_path)) == 1
+    parent.send_signal(asked)
+    assert parent.wait(timeout=30) != 0
+    assert working_in(tmp_path) == []
+    # What works elsewhere is none of its business.
+    assert [p.is_running() for p in others] == [True]
+    others[0].kill()
+
+
+def test_one_that_does_not_listen_is_ended(tmp_path):
+    hurry = "import nawf.engines.vasp_children\nnawf.engines.vasp_children.PATIENCE_S = 0.5\nfolder = "
+    code = CODE.format(command=STUBBORN).replace("folder = ", hurry)
+    parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
+    assert parent.stdout.readline() == b"ready\n"
+    time.sleep(0.5)
+    others = [p for p in psutil.Process(parent.pid).children() if p.cwd() == "/"]
+    parent.send_signal(signal.SIGTERM)
+    parent.wait(timeout=30)
+    others[0].kill()
+    assert working_in(tmp_path) == []
+
+
+def test_signals_are_as_they_were_afterwards(tmp_path):
+    def mine(number, frame):
+        raise AssertionError
+
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        with ending_with_us(tmp_path):
+            assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        signal.signal(signal.SIGTERM, mine)
+        with ending_with_us(tmp_path):
+            assert signal.getsignal(signal.SIGTERM) is mine
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_an_error_ends_nothing(tmp_path):
+    program = subprocess.Popen(["sleep", "60"], cwd=tmp_path)
+    try:
+        with pytest.raises(ValueError, match="x"), ending_with_us(tmp_path):
+            raise ValueError("x")
+        assert program.poll() is None
+    finally:
+        program.kill()
+        program.wait()
