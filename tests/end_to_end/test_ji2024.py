@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +15,15 @@ from nawf.store.sqlite_check import verify
 INDEPENDENT = {"na2s": -1.262, "na2s2-alpha": -1.048, "na2s4": -0.749, "na2s5-alpha": -0.648}
 
 
-def nawf(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    ended = subprocess.run(
-        [sys.executable, "-m", "nawf.cli.main", *arguments], cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 0, ended.stderr
-    return ended
-
-
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(tmp_path_factory: pytest.TempPathFactory, nawf: Any) -> Path:
     folder = tmp_path_factory.mktemp("ji2024")
     ended = nawf(folder, "run", "ji2024")
     assert "[18/18]" in ended.stderr
     return folder
 
 
-def report(folder: Path, *arguments: str) -> Any:
-    return json.loads(nawf(folder, "report", *arguments, "--format", "json").stdout)
-
-
-def test_formation_energies_agree_with_an_independent_calculation(finished: Path) -> None:
+def test_formation_energies_agree_with_an_independent_calculation(finished: Path, report: Any) -> None:
     rows = {r["phase"]: r for r in report(finished, "formation", "ji2024")["rows"]}
     for phase, energy in INDEPENDENT.items():
         assert rows[phase]["formation_energy_static_ev_per_atom"] == pytest.approx(energy, abs=0.005)
@@ -48,7 +34,7 @@ def test_formation_energies_agree_with_an_independent_calculation(finished: Path
     assert na2s == sorted(na2s)
 
 
-def test_hull_and_voltages_hang_together(finished: Path) -> None:
+def test_hull_and_voltages_hang_together(finished: Path, report: Any) -> None:
     hull = report(finished, "hull", "ji2024")
     assert len(hull["rows"]) == 4
     assert all(r["energy_above_hull_static_mev_per_atom"] == 0.0 for r in hull["rows"])
@@ -65,19 +51,19 @@ def test_hull_and_voltages_hang_together(finished: Path) -> None:
         assert whole == pytest.approx(-3 * rows["Na2S"][key], abs=1e-6)
 
 
-def test_pictures_are_drawn(finished: Path) -> None:
+def test_pictures_are_drawn(finished: Path, nawf: Any) -> None:
     nawf(finished, "report", "hull", "ji2024", "--plot", "hull.png")
     nawf(finished, "report", "voltage", "ji2024", "--plot", "voltage.svg")
     assert (finished / "hull.png").read_bytes().startswith(b"\x89PNG\r\n")
     assert "</svg>" in (finished / "voltage.svg").read_text()
 
 
-def test_running_again_reuses_everything(finished: Path) -> None:
+def test_running_again_reuses_everything(finished: Path, nawf: Any) -> None:
     assert "nothing to do" in nawf(finished, "run", "ji2024").stderr
     assert verify(finished / "nawf.db") == []
 
 
-def test_results_are_found_and_shown_whole(finished: Path) -> None:
+def test_results_are_found_and_shown_whole(finished: Path, nawf: Any) -> None:
     found = json.loads(nawf(finished, "query", "--phase", "na2s", "--format", "json").stdout)["rows"]
     assert [r["result_id"].split("/")[1] for r in found] == ["phonon", "relax", "static"]
     whole = json.loads(nawf(finished, "query", "show", found[0]["result_id"]).stdout)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,29 +17,17 @@ also: [{properties: [elastic], phases: {ids: [na2s, sn-beta]}}]
 """
 
 
-def nawf(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    ended = subprocess.run(
-        [sys.executable, "-m", "nawf.cli.main", *arguments], cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 0, ended.stderr
-    return ended
-
-
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(tmp_path_factory: pytest.TempPathFactory, nawf: Any) -> Path:
     folder = tmp_path_factory.mktemp("trust")
     (folder / "trust.yaml").write_text(CAMPAIGN, encoding="utf-8")
     nawf(folder, "run", "trust.yaml")
     return folder
 
 
-def tables(folder: Path, *arguments: str) -> Any:
-    return json.loads(nawf(folder, "report", *arguments, "--format", "json").stdout)
-
-
-def test_the_tensor_of_sodium_sulfide(finished: Path) -> None:
+def test_the_tensor_of_sodium_sulfide(finished: Path, report: Any) -> None:
     """C11 24.5, C12 16.9, C44 5.5 GPa: fitted by another library to the stresses of a full set of strains."""
-    moduli, components, fits = tables(finished, "elastic", "trust.yaml", "--tensor")
+    moduli, components, fits = report(finished, "elastic", "trust.yaml", "--tensor")
     (row,) = moduli["rows"]
     assert row["phase"] == "na2s"
     assert row["bulk_hill_gpa"] == pytest.approx((24.5 + 2 * 16.9) / 3, abs=0.7)
@@ -51,7 +37,7 @@ def test_the_tensor_of_sodium_sulfide(finished: Path) -> None:
     assert any("sn-beta" in note for note in moduli["notes"])
 
 
-def test_tin_that_became_another_structure_fails_with_the_reason_in_words(finished: Path) -> None:
+def test_tin_that_became_another_structure_fails_with_the_reason_in_words(finished: Path, nawf: Any) -> None:
     found = json.loads(nawf(finished, "query", "--phase", "sn-beta", "--format", "json").stdout)["rows"]
     (relax,) = (row for row in found if row["result_id"].startswith("sn-beta/relax"))
     assert relax["verdict"] == "fail"
@@ -59,21 +45,21 @@ def test_tin_that_became_another_structure_fails_with_the_reason_in_words(finish
     assert "sn-alpha" in relax["reasons"]
 
 
-def test_what_failed_is_in_no_diagram_and_is_named_there(finished: Path) -> None:
+def test_what_failed_is_in_no_diagram_and_is_named_there(finished: Path, report: Any) -> None:
     for report in (("formation", "--system", "Na-Sn"), ("lattice",)):
-        table = tables(finished, report[0], "trust.yaml", *report[1:])
+        table = report(finished, report[0], "trust.yaml", *report[1:])
         table = table[0] if isinstance(table, list) else table
         assert "sn-beta" not in {row["phase"] for row in table["rows"]}
         assert any("sn-beta" in note and "no longer" in note for note in table["notes"])
 
 
-def test_the_quality_report_counts_and_explains(finished: Path) -> None:
+def test_the_quality_report_counts_and_explains(finished: Path, nawf: Any) -> None:
     text = nawf(finished, "report", "quality", "trust.yaml").stdout
     assert "4 phases: 3 pass, 0 warn, 1 fail" in text or "4 phases: 3 pass, 1 fail" in text
     assert "other-structure" in text
 
 
-def test_the_next_run_has_nothing_to_do_and_says_why_a_step_is_blocked(finished: Path) -> None:
+def test_the_next_run_has_nothing_to_do_and_says_why_a_step_is_blocked(finished: Path, nawf: Any) -> None:
     said = nawf(finished, "run", "trust.yaml").stderr
     assert "nothing that can be done is missing" in said
     assert "sn-beta: relax failed its checks: it is no longer the structure it started from" in said
