@@ -46,16 +46,15 @@ def test_tin_that_became_another_structure_fails_with_the_reason_in_words(finish
 
 
 def test_what_failed_is_in_no_diagram_and_is_named_there(finished: Path, report: Any) -> None:
-    for report in (("formation", "--system", "Na-Sn"), ("lattice",)):
-        table = report(finished, report[0], "trust.yaml", *report[1:])
-        table = table[0] if isinstance(table, list) else table
+    for name, *options in (("formation", "--system", "Na-Sn"), ("lattice",)):
+        table = report(finished, name, "trust.yaml", *options)
         assert "sn-beta" not in {row["phase"] for row in table["rows"]}
         assert any("sn-beta" in note and "no longer" in note for note in table["notes"])
 
 
 def test_the_quality_report_counts_and_explains(finished: Path, nawf: Any) -> None:
     text = nawf(finished, "report", "quality", "trust.yaml").stdout
-    assert "4 phases: 3 pass, 0 warn, 1 fail" in text or "4 phases: 3 pass, 1 fail" in text
+    assert "4 phases: 3 pass, 1 fail" in text
     assert "other-structure" in text
 
 
