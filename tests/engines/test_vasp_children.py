@@ -45,7 +45,10 @@ def working_in(folder):
 @pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGINT])
 def test_a_program_does_not_outlive_who_started_it(tmp_path, asked):
     parent = subprocess.Popen(
-        [sys.executable, "-c", CODE.format(command=["sleep", "60"]), str(tmp_path)], stdout=subprocess.PIPE
+        [sys.executable, "-c", CODE.format(command=["sleep", "60"]), str(tmp_path)],
+        stdout=subprocess.PIPE,
+        # A test run that was started in the background ignores SIGINT, and its children would too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert parent.stdout.readline() == b"ready\n"
     others = [p for p in psutil.Process(parent.pid).children() if p.cwd() == "/"]
