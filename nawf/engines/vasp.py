@@ -6,13 +6,16 @@ Nothing of atomate2 is loaded before a job runs.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from typing import Any
 
 from nawf.engines.base import EngineSpec, Label
+from nawf.engines.preflight import Finding
 from nawf.engines.vasp_options import VaspOptions
 from nawf.errors import EngineError
 from nawf.results.methods import ElasticMethod, Methods, PhononMethod, RelaxMethod
 from nawf.results.outputs import Calculation
+from nawf.results.tasks import PhaseTask
 
 REHEARSAL = "vasp-rehearsal"
 """Name of the engine that runs a stand-in for VASP. Its results and plans are none of the engine ``vasp``."""
@@ -106,6 +109,12 @@ class VaspEngine:
         per_ionic_step = 60.0 * n_atoms**1.5
         ionic_steps = {"relax": 30, "static": 1, "phonon": n_cells, "elastic": 6 * n_cells}
         return per_ionic_step * ionic_steps[step]
+
+    def preflight(self, tasks: Sequence[PhaseTask]) -> Sequence[Finding]:
+        """What stops the tasks on this machine, and what to expect of them."""
+        from nawf.engines.vasp_preflight import vasp_findings
+
+        return vasp_findings(self.spec, VaspOptions.of_settings(), tasks)
 
     def _vasp(self) -> Any:
         from nawf.engines.vasp_jobs import Vasp

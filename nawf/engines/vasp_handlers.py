@@ -7,12 +7,14 @@ would see it and keep such a result apart from all others; here the run fails in
 - of ``VaspErrorHandler``, what ends in ISMEAR or KSPACING (tet, dentet, algo_tet), in a mesh off Γ (brmix), or in
   swapped cell vectors (triple_product), and what has no cure but LREAL and PREC, which are set already
   (subspacematrix, rspher, real_optlay, nicht_konv). Mixing that fails is caught by the handlers of convergence.
+  The record of a run names those that VASP spoke of, as found and not corrected.
 - of ``UnconvergedErrorHandler``, the ionic half: a relaxation that needs more steps goes on in a new run, which has a
   basis made for its cell.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from custodian.custodian import ErrorHandler, Validator
@@ -27,7 +29,9 @@ from custodian.vasp.handlers import (
     VaspErrorHandler,
 )
 from custodian.vasp.io import load_vasprun
-from custodian.vasp.validators import VaspFilesValidator, VasprunXMLValidator
+from custodian.vasp.validators import VasprunXMLValidator
+from monty.io import zopen
+from monty.os.path import zpath
 
 LEFT_OUT = frozenset(
     {
@@ -44,6 +48,9 @@ LEFT_OUT = frozenset(
 )
 """Errors that ``VaspErrorHandler`` is not to act on."""
 
+FILES_NEEDED = ("CONTCAR", "OSZICAR", "OUTCAR")
+"""Files that a run leaves besides vasprun.xml, none of them empty."""
+
 
 class ElectronsUnconvergedHandler(UnconvergedErrorHandler):
     """Acts where electrons did not converge, and on nothing else."""
@@ -53,6 +60,27 @@ class ElectronsUnconvergedHandler(UnconvergedErrorHandler):
         if not super().check(directory):
             return False
         return not load_vasprun(f"{directory}/{self.output_filename}").converged_electronic
+
+
+class FilesValidator(Validator):
+    """Refuses a run that left a file out, or empty: what is read from them would fail, or be wrong, later."""
+
+    def check(self, directory: str = "./") -> bool:
+        """Whether a file is missing or empty."""
+        paths = [Path(directory, name) for name in FILES_NEEDED]
+        return not all(path.is_file() and path.stat().st_size > 0 for path in paths)
+
+
+def let_be(folder: Path) -> list[str]:
+    """Errors left out above that VASP spoke of in the last run in a folder, whose files may be compressed."""
+    path = zpath(str(folder / "vasp.out"))
+    with zopen(path, "rt", encoding="utf-8", errors="replace") as file:
+        text = str(file.read())
+    return [
+        name
+        for name, words in VaspErrorHandler.error_msgs.items()
+        if name in LEFT_OUT and any(map(text.count, words))
+    ]
 
 
 def handlers() -> list[ErrorHandler]:
@@ -72,7 +100,7 @@ def handlers() -> list[ErrorHandler]:
 
 def validators() -> list[Validator]:
     """Checks that a run left complete output."""
-    return [VasprunXMLValidator(), VaspFilesValidator()]
+    return [VasprunXMLValidator(), FilesValidator()]
 
 
 def run_vasp_kwargs(command: str, gamma_command: str, wall_time_s: int | None, poll_s: float) -> dict[str, Any]:

@@ -109,7 +109,11 @@ def vasp_pre_relax(vasp: Vasp, crystal: Crystal, label: Label) -> CellOutput:
 def vasp_relax(vasp: Vasp, start: CellOutput, method: RelaxMethod, label: Label) -> RelaxOutput:
     """Relax cell and ions with r2SCAN, in as many runs as it takes."""
     with step_of(label.phase, "relax"):
-        return relax_in_runs(vasp, start.crystal, start.non_magnetic is not True, method, label)
+        found = relax_in_runs(vasp, start.crystal, start.non_magnetic is not True, method, label)
+        # What was corrected, or cut off, on the way to the start belongs to the record as well.
+        run = joined_run([start.run, found.run])
+        kept = {"electronic_converged": found.run.electronic_converged}
+        return found.model_copy(update={"run": run.model_copy(update=kept)})
 
 
 @job(output_schema=RelaxOutput)

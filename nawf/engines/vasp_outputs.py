@@ -7,7 +7,7 @@ of the crystal that was asked for. Stress: VASP counts compression as positive a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -164,14 +164,17 @@ def is_non_magnetic(calculation: Any) -> bool | None:
     return max(map(abs, moments)) < SMALLEST_MOMENT and abs(total) / len(moments) < SMALLEST_MOMENT
 
 
-def run_record_of(task: Any, started_at: datetime, history: Sequence[Correction] = ()) -> RunRecord:
-    """Record of a run that ends now: versions, convergence, and what was corrected on the way."""
+def run_record_of(
+    task: Any, started_at: datetime, history: Sequence[Correction] = (), let_be: Sequence[str] = ()
+) -> RunRecord:
+    """Record of a run that ends now: versions, convergence, what was corrected on the way, and what was let be."""
     record = run_record(started_at, PACKAGES)
+    warned = [Correction(handler="VASP", errors=tuple(let_be))] if let_be else []
     return record.model_copy(
         update={
             "versions": record.versions | {"vasp": task.vasp_version or "unknown"},
             "electronic_converged": electrons_converged(task.calcs_reversed[0]),
-            "corrections": (*history, *corrections_of(task)),
+            "corrections": (*history, *corrections_of(task), *warned),
         }
     )
 
@@ -196,12 +199,17 @@ def joined_run(runs: Sequence[RunRecord]) -> RunRecord:
     electrons = [run.electronic_converged for run in runs if run.electronic_converged is not None]
     return RunRecord(
         host=", ".join(dict.fromkeys(host for run in runs for host in run.host.split(", "))),
-        started_at=min(run.started_at for run in runs),
-        finished_at=max(run.finished_at for run in runs),
+        started_at=min(_utc(run.started_at) for run in runs),
+        finished_at=max(_utc(run.finished_at) for run in runs),
         versions={name: ", ".join(sorted(found)) for name, found in versions.items()},
         electronic_converged=all(electrons) if electrons else None,
         corrections=tuple(c for run in runs for c in run.corrections),
     )
+
+
+def _utc(time: datetime) -> datetime:
+    """A record that was in a store has lost the zone of its times."""
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _in_given_order(structure: Any, order: Sequence[int]) -> Crystal:

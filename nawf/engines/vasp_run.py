@@ -24,7 +24,8 @@ from nawf.engines.base import Label
 from nawf.engines.rehearsal_vasp import command as rehearsal_command
 from nawf.engines.vasp import REHEARSAL
 from nawf.engines.vasp_children import ending_with_us
-from nawf.engines.vasp_handlers import run_vasp_kwargs
+from nawf.engines.vasp_failure import cause_of
+from nawf.engines.vasp_handlers import let_be, run_vasp_kwargs
 from nawf.engines.vasp_options import VaspOptions
 from nawf.engines.vasp_outputs import run_record_of, was_stopped
 from nawf.engines.vasp_potcar import input_files, potcar_library
@@ -37,6 +38,9 @@ from nawf.results.outputs import RunRecord
 
 POLL_S = 1.0
 """Seconds between looks at whether VASP has ended."""
+
+REHEARSAL_POLL_S = 0.2
+"""The same of its stand-in, which takes seconds."""
 
 PARALLEL = frozenset({"KPAR", "NCORE", "NPAR", "NSIM", "LPLANE", "LSCALAPACK", "LSCALU"})
 """What atomate2's VASP_INCAR_UPDATES may set: how the work is shared out, never what is calculated."""
@@ -87,10 +91,11 @@ def run_vasp_step(
     """
     options = options.here()
     where = f"{label.phase} {step}" + (f" {name}" if name else "")
-    command = _command(options, engine, where)
-    _check_updates()
+    command = command_here(options, engine, where)
+    check_updates()
     left_s = seconds_left(os.environ, time.time())
-    arguments = run_vasp_kwargs(command, _gamma_command(options, engine, command), left_s, POLL_S)
+    poll_s = min(POLL_S, REHEARSAL_POLL_S) if engine == REHEARSAL else POLL_S
+    arguments = run_vasp_kwargs(command, _gamma_command(options, engine, command), left_s, poll_s)
     maker = vasp_maker(protocol, step, arguments, **choices)
     family = maker.input_set_generator.potcar_functional
     structure = structure.get_sorted_structure()
@@ -120,7 +125,7 @@ def run_vasp_step(
                 where=where,
                 hint=f"engine {REHEARSAL} rehearses, engine vasp calculates",
             )
-        run = run_record_of(task, started_at, start.history)
+        run = run_record_of(task, started_at, start.history, let_be(attempt.folder))
         mark_finished(attempt, Finished(run=run, n_earlier_steps=start.n_earlier_steps))
         return Ended(task, run, start.n_earlier_steps)
 
@@ -149,7 +154,7 @@ def _run(maker: Any, structure: Structure, folder: Path, where: str) -> Any:
             task = type(maker).make.original(maker, structure).output
         except CustodianError as error:
             raise CalculationError(
-                f"VASP ended without a result: {error}",
+                f"VASP ended without a result: {cause_of(error, folder)}",
                 where=where,
                 hint=f"see {folder}; a repeated run goes on from its last geometry",
             ) from error
@@ -163,8 +168,14 @@ def _run(maker: Any, structure: Structure, folder: Path, where: str) -> Any:
     return task
 
 
-def _command(options: VaspOptions, engine: str, where: str) -> str:
-    """How VASP or its stand-in is called on this machine."""
+def command_here(options: VaspOptions, engine: str, where: str) -> str:
+    """How VASP or its stand-in is called on this machine.
+
+    Raises
+    ------
+    EngineError
+        When the first word of it is not found.
+    """
     if engine == REHEARSAL:
         command, key = options.rehearsal_command or rehearsal_command(), "vasp_rehearsal_command"
     else:
@@ -187,7 +198,14 @@ def _gamma_command(options: VaspOptions, engine: str, command: str) -> str:
     return options.gamma_command or (command if options.command else ATOMATE2.VASP_GAMMA_CMD)
 
 
-def _check_updates() -> None:
+def check_updates() -> None:
+    """Refuse settings of atomate2 that would change what is calculated.
+
+    Raises
+    ------
+    EngineError
+        When there are some.
+    """
     if wrong := sorted(set(ATOMATE2.VASP_INCAR_UPDATES) - PARALLEL):
         raise EngineError(
             f"atomate2's VASP_INCAR_UPDATES sets {', '.join(wrong)}",

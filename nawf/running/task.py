@@ -34,6 +34,8 @@ def job_log(location: str) -> Iterator[None]:
     handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(message)s"))
     loggers = [logging.getLogger("jobflow"), logging.getLogger("py.warnings")]
     before = [(logger.level, logger.propagate) for logger in loggers]
+    # Error handlers of VASP runs log under many names; without a handler Python shows that on the terminal.
+    logging.getLogger().addHandler(handler)
     for logger in loggers:
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
@@ -47,6 +49,7 @@ def job_log(location: str) -> Iterator[None]:
             logger.removeHandler(handler)
             logger.setLevel(level)
             logger.propagate = propagate
+        logging.getLogger().removeHandler(handler)
         handler.close()
 
 

@@ -174,3 +174,16 @@ def test_a_document_without_forces_or_of_other_atoms_is_refused():
         cell_output(task(None), crystal, run_of("n", 0))
     with pytest.raises(CalculationError, match="other atoms"):
         cell_output(task([[0.0] * 3], "S"), crystal, run_of("n", 0))
+
+
+def test_times_from_a_store_and_of_now_are_joined():
+    """A store gives times back without their zone, which is UTC."""
+    early = datetime(2026, 1, 1, 11, tzinfo=UTC)
+    now = RunRecord(
+        host="n", started_at=early + timedelta(hours=1), finished_at=early + timedelta(hours=2), versions={}
+    )
+    stored = now.model_copy(
+        update={"started_at": early.replace(tzinfo=None), "finished_at": early.replace(tzinfo=None)}
+    )
+    joined = joined_run([stored, now])
+    assert (joined.started_at, joined.finished_at) == (early, now.finished_at)

@@ -226,7 +226,8 @@ def test_corrections_are_recorded_and_leave_the_scale_alone(toy_vasp, faults):
 @pytest.mark.parametrize("fault", ["brmix", "subspacematrix"])
 def test_messages_with_a_cure_that_changes_the_scale_are_let_be(toy_vasp, faults, fault):
     faults(fault)
-    assert run(Step.DISPLACED, distorted()).run.corrections == ()
+    (found,) = run(Step.DISPLACED, distorted()).run.corrections
+    assert (found.handler, found.errors, found.actions) == ("VASP", (fault,), ())
 
 
 def test_electrons_that_do_not_converge_end_in_one_line(toy_vasp, faults):

@@ -1,0 +1,76 @@
+"""What an engine can tell before a run: what would stop it, and what is good to know.
+
+Engines that need nothing from the machine have no ``preflight``, and nothing to tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from nawf.errors import EngineError
+from nawf.results.tasks import PhaseTask
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing found, in one line.
+
+    Attributes
+    ----------
+    what : str
+        What is wrong, or what to expect.
+    hint : str
+        What to do about it.
+    stops : bool
+        Whether no calculation can succeed with it.
+    """
+
+    what: str
+    hint: str = ""
+    stops: bool = False
+
+    @property
+    def text(self) -> str:
+        """As a note."""
+        return str(EngineError(self.what, hint=self.hint or None))
+
+
+@runtime_checkable
+class LooksAhead(Protocol):
+    """An engine that depends on what the machine has."""
+
+    def preflight(self, tasks: Sequence[PhaseTask]) -> Sequence[Finding]:
+        """Findings about what the tasks need."""
+        ...
+
+
+def findings(engine: Any, tasks: Sequence[PhaseTask]) -> tuple[Finding, ...]:
+    """What an engine tells of tasks before they run, what stops them first; nothing is written or calculated."""
+    if not tasks or not isinstance(engine, LooksAhead):
+        return ()
+    return tuple(sorted(engine.preflight(tasks), key=lambda finding: not finding.stops))
+
+
+def refuse(found: Sequence[Finding], engine: str, plan_command: str) -> None:
+    """Refuse to run what cannot succeed.
+
+    Parameters
+    ----------
+    found : sequence of Finding
+    engine : str
+    plan_command : str
+        What shows all findings.
+
+    Raises
+    ------
+    EngineError
+        With the first finding that stops a run, and how many more there are.
+    """
+    stops = [finding for finding in found if finding.stops]
+    if not stops:
+        return
+    more = f"and {len(stops) - 1} more, see: {plan_command}" if len(stops) > 1 else ""
+    hint = "; ".join(filter(None, (stops[0].hint, more)))
+    raise EngineError(stops[0].what, where=f"engine {engine}", hint=hint or None)

@@ -1,0 +1,78 @@
+"""Why a VASP run ended without a result: what custodian met, and the last that VASP said, in one line."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from custodian.custodian import (
+    CustodianError,
+    MaxCorrectionsError,
+    MaxCorrectionsPerHandlerError,
+    MaxCorrectionsPerJobError,
+    NonRecoverableError,
+    ValidationError,
+)
+
+from nawf.engines.vasp_handlers import FILES_NEEDED
+from nawf.engines.vasp_resume import ionic_steps
+
+_LOG, _OUT, _ERR = "custodian.json", "vasp.out", "std_err.txt"
+_LAST_LINES = 2
+_LONGEST_LINE = 120
+_NOT_TELLING = re.compile(r"I REFUSE TO CONTINUE WITH THIS SICK JOB|^[A-Z]{3}: +\d|^N +E +dE|^\d+ F= ")
+"""The farewell, and the tables of electronic and ionic steps."""
+
+
+def cause_of(error: CustodianError, folder: Path) -> str:
+    """What went wrong in the run of a folder, as far as its files tell."""
+    if isinstance(error, NonRecoverableError):
+        return f"{_met(folder)}, and there is no correction left to try"
+    if isinstance(error, MaxCorrectionsError | MaxCorrectionsPerJobError | MaxCorrectionsPerHandlerError):
+        return f"{_met(folder)}, and the corrections did not help"
+    words = last_words(folder)
+    return _incomplete(error, folder) + (f"; VASP's last words: {words}" if words else "")
+
+
+def last_words(folder: Path) -> str:
+    """Last lines of the log, and those of the error stream, without frames and farewell."""
+    return "; ".join(filter(None, (_last_lines(folder / name) for name in (_OUT, _ERR))))
+
+
+def _incomplete(error: CustodianError, folder: Path) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error.message)
+    empty = [name for name in FILES_NEEDED if not _has_content(folder / name)]
+    what = f"{' and '.join(empty)} missing or empty" if empty else "vasprun.xml breaks off"
+    n_steps = ionic_steps(folder)
+    return f"{what} after {n_steps} ionic step{'' if n_steps == 1 else 's'}"
+
+
+def _met(folder: Path) -> str:
+    """Errors that handlers found, with how often."""
+    path = folder / _LOG
+    log = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    counts: Counter[str] = Counter()
+    for correction in (c for job in log for c in job.get("corrections") or ()):
+        counts[f"{_handler(correction)} found {', '.join(map(str, correction.get('errors') or ('an error',)))}"] += 1
+    found = [text if n == 1 else f"{text} {n} times" for text, n in counts.items()]
+    return "; ".join(found) or "an error handler gave up"
+
+
+def _handler(correction: dict[str, Any]) -> str:
+    handler = correction.get("handler")
+    return str(handler.get("@class", "a handler")) if isinstance(handler, dict) else "a handler"
+
+
+def _last_lines(path: Path) -> str:
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    lines = [" ".join(line.strip(" |-").split())[:_LONGEST_LINE] for line in text.splitlines()]
+    telling = [line for line in lines if re.search("[A-Za-z]", line) and not _NOT_TELLING.search(line)]
+    return " / ".join(telling[-_LAST_LINES:])
+
+
+def _has_content(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0

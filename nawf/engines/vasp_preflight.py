@@ -1,0 +1,106 @@
+"""Pre-flight of the engines ``vasp`` and ``vasp-rehearsal``: what a campaign needs of this machine.
+
+What is looked at is there when it is looked at, here. Jobs that run elsewhere find what is there.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from pymatgen.core import SETTINGS
+
+from nawf.engines.base import EngineSpec
+from nawf.engines.preflight import Finding
+from nawf.engines.vasp import REHEARSAL
+from nawf.engines.vasp_options import VaspOptions
+from nawf.engines.vasp_preflight_potcar import potcar_findings, potentials_needed
+from nawf.engines.vasp_preflight_size import size_findings
+from nawf.engines.vasp_run import check_updates, command_here
+from nawf.errors import EngineError
+from nawf.results.tasks import PhaseTask
+
+LAUNCHERS = frozenset({"srun", "mpirun", "mpiexec", "mpiexec.hydra", "orterun", "prun", "aprun", "ibrun", "jsrun"})
+_RANK_OPTIONS = ("-n", "-np", "--np", "--ntasks")
+
+
+def vasp_findings(spec: EngineSpec, options: VaspOptions, tasks: Sequence[PhaseTask]) -> tuple[Finding, ...]:
+    """Findings on the command, the run folder, the POTCARs, and the size of the largest run.
+
+    Parameters
+    ----------
+    spec : EngineSpec
+    options : VaspOptions
+        Those of this machine.
+    tasks : sequence of PhaseTask
+        What is missing; without any there is nothing to find.
+    """
+    if not tasks:
+        return ()
+    rehearsal = spec.name == REHEARSAL
+    options = options.here()
+    found = [*_refused(check_updates), *_run_folder(options)]
+    commands: list[str] = []
+    found += _refused(lambda: commands.append(command_here(options, spec.name, "")))
+    for command in commands:
+        found += _launched(command)
+    if rehearsal and not options.potcar_folder and not SETTINGS.get("PMG_VASP_PSP_DIR"):
+        return tuple(found)  # stand-ins for POTCARs are made as they are needed
+    needed = potentials_needed(spec.protocol, tasks)
+    of_potcars, valence = potcar_findings(needed, options.potcar_folder, rehearsal=rehearsal)
+    found += of_potcars
+    if not rehearsal:
+        found += size_findings(spec.protocol, tasks, valence, ranks_of(commands[0]) if commands else None)
+    return tuple(found)
+
+
+def ranks_of(command: str) -> int | None:
+    """Number of ranks that a launcher is asked for; None where the command does not tell.
+
+    ``srun`` without a number starts as many as the batch job has.
+    """
+    words = shlex.split(command)
+    if Path(words[0]).name not in LAUNCHERS:
+        return None
+    for word, following in zip(words[1:], [*words[2:], ""], strict=True):
+        name, _, value = word.partition("=")
+        text = value or following if name in _RANK_OPTIONS else word.removeprefix("-n") if word[:2] == "-n" else ""
+        if text.isdigit():
+            return int(text)
+    tasks = os.environ.get("SLURM_NTASKS", "")
+    return int(tasks) if Path(words[0]).name == "srun" and tasks.isdigit() else None
+
+
+def _refused(check: Callable[[], object]) -> Iterator[Finding]:
+    """A check that raises, as a finding."""
+    try:
+        check()
+    except EngineError as error:
+        yield Finding(error.what, error.hint or "", stops=True)
+
+
+def _launched(command: str) -> Iterator[Finding]:
+    """What a launcher starts may be found by it alone, as in a container; it is worth a look."""
+    words = shlex.split(command)
+    if Path(words[0]).name in LAUNCHERS and shutil.which(words[-1]) is None:
+        yield Finding(f"{words[-1]!r}, which {words[0]} is to start, is not found here")
+    ranks, cores = ranks_of(command), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    # srun may take other nodes.
+    if ranks and cores and ranks > cores and Path(words[0]).name != "srun":
+        yield Finding(f"{ranks} ranks would share the {cores} cores that can be used here")
+
+
+def _run_folder(options: VaspOptions) -> Iterator[Finding]:
+    """The folder of the runs, or what it would be made in, has to be one that can be written to."""
+    place = options.root
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        yield Finding(
+            f"nothing can be written to the run folder {options.root}",
+            "set run_folder in nawf.yaml, or NAWF_RUN_FOLDER",
+            stops=True,
+        )
