@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 from nawf import __version__
+from nawf.cli.ingest import ingest
 from nawf.cli.phases import phases_app
 from nawf.cli.plan import campaigns, plan
 from nawf.cli.query import query_app
+from nawf.cli.rehearse import rehearse
 from nawf.cli.report import report_app
 from nawf.cli.run import run
 from nawf.cli.store import build, store_app
@@ -25,9 +27,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(run)
+app.command()(rehearse)
 app.command()(plan)
 app.command()(campaigns)
 app.command()(build)
+app.command()(ingest)
 app.add_typer(report_app, name="report")
 app.add_typer(query_app, name="query")
 app.add_typer(store_app, name="store")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from nawf.reports.tables import Column, Format, Table
 
 if TYPE_CHECKING:
     from nawf.campaigns.plan import Plan
+    from nawf.engines.preflight import Finding
 
 
 def plan(
@@ -39,6 +41,7 @@ def plan(
 ) -> None:
     """Say what of a campaign is done, what is missing, and what it will cost. Nothing is calculated."""
     from nawf.campaigns.plan import make_plan
+    from nawf.engines.preflight import findings
     from nawf.store.stores import open_stores
 
     setup = set_up(
@@ -55,11 +58,12 @@ def plan(
             made = make_plan(*arguments, stores.results, properties=setup.properties)
     else:
         made = make_plan(*arguments, None, properties=setup.properties)
-    emit_tables([plan_table(made)], fmt, out)
+    found = findings(setup.engine, made.tasks)
+    emit_tables([plan_table(made, found)], fmt, out)
 
 
-def plan_table(made: Plan) -> Table:
-    """One row for each phase, one column for each property."""
+def plan_table(made: Plan, found: Sequence[Finding] = ()) -> Table:
+    """One row for each phase, one column for each property; what was found before a run in the notes."""
     properties = list(dict.fromkeys(step.property for step in made.steps))
     rows = []
     for phase in dict.fromkeys(step.phase for step in made.steps):
@@ -73,8 +77,9 @@ def plan_table(made: Plan) -> Table:
     spec = made.engine.spec
     notes = [
         ", ".join(f"{counts[state]} {state}" for state in ("done", "missing", "blocked") if counts[state])
-        + f"; about {duration(made.core_seconds)} on one core to do what is missing",
+        + f"; {cost_text(made)} to do what is missing",
         f"Engine {spec.name}, protocol {spec.protocol}. Run it: nawf run {made.campaign.name}",
+        *(("A run would be refused: " if f.stops else "Note: ") + f.text for f in found),
     ]
     columns = [
         Column("phase", "phase"),
@@ -83,6 +88,21 @@ def plan_table(made: Plan) -> Table:
         Column("note", "note"),
     ]
     return Table(f"Plan of {made.campaign.name}: {made.campaign.title}", columns, rows, notes)
+
+
+def cost_text(made: Plan) -> str:
+    """Estimate for what is missing; that of DFT is a guess, in core-hours."""
+    from nawf.engines.registry import ENGINES
+    from nawf.engines.vasp import REHEARSAL
+
+    name = made.engine.spec.name
+    hours = made.core_seconds / 3600
+    core_hours = f"{float(f'{hours:.2g}'):,.0f}" if hours >= 10 else f"{hours:.1g}"
+    if name == REHEARSAL:
+        return f"for which VASP itself would take about {core_hours} core-hours (a guess)"
+    if name in ENGINES and ENGINES[name].is_dft:
+        return f"about {core_hours} core-hours (a guess from the sizes of cells)"
+    return f"about {duration(made.core_seconds)} on one core"
 
 
 def campaigns(fmt: FormatOption = Format.TABLE, out: OutOption = None) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nawf.cli.context import set_up, settings_for
+from nawf.cli.context import Setup, set_up, settings_for
 from nawf.cli.options import (
     CampaignArgument,
     EngineOption,
@@ -21,11 +22,18 @@ from nawf.cli.options import (
     StructuresOption,
     comma_separated,
 )
-from nawf.cli.output import duration
+from nawf.cli.plan import cost_text
 
 if TYPE_CHECKING:
     from nawf.campaigns.plan import Plan
+    from nawf.engines.preflight import Finding
     from nawf.running.local import RunSummary
+
+
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", min=0, help="Phases at a time; 0 chooses by the number of cores.")
+]
+ThreadsOption = Annotated[int | None, typer.Option("--threads", min=0, help="Threads for each worker.")]
 
 
 def run(
@@ -35,10 +43,8 @@ def run(
     protocol: ProtocolOption = None,
     phases: PhasesOption = None,
     properties: PropertiesOption = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=0, help="Phases at a time; 0 chooses by the number of cores.")
-    ] = None,
-    threads: Annotated[int | None, typer.Option("--threads", min=0, help="Threads for each worker.")] = None,
+    workers: WorkersOption = None,
+    threads: ThreadsOption = None,
     device: Annotated[str | None, typer.Option("--device", help="cpu or cuda, for a potential.")] = None,
     structures: StructuresOption = None,
 ) -> None:
@@ -46,12 +52,6 @@ def run(
 
     Stop it with Ctrl-C and run it again: it goes on where it was.
     """
-    from nawf.campaigns.plan import make_plan
-    from nawf.cli.progress import ProgressView
-    from nawf.running.local import choose_workers, run_plan
-    from nawf.store.builder import build
-    from nawf.store.stores import open_stores
-
     settings = settings_for(store, structures, workers=workers, threads=threads, device=device)
     setup = set_up(
         campaign,
@@ -62,10 +62,42 @@ def run(
         properties=comma_separated(properties),
         workers=settings.workers,
     )
-    with open_stores(settings.store) as stores:
-        build(stores, library=setup.library)  # what an interrupted run finished but did not build
-        made = make_plan(setup.campaign, setup.phases, setup.engine, stores.results, properties=setup.properties)
-    _announce(made, settings.store)
+    carry_out(setup, campaign)
+
+
+def carry_out(
+    setup: Setup, campaign: str, *, command: str = "run", prepare: Callable[[Plan], None] | None = None
+) -> None:
+    """Plan a campaign, see whether it can be run, run it, and say what came of it.
+
+    Parameters
+    ----------
+    setup : Setup
+    campaign : str
+        As it was given on the command line.
+    command : str
+        Which command to go on with.
+    prepare : callable, optional
+        Gets the plan before anything is looked for or calculated.
+
+    Raises
+    ------
+    EngineError
+        When the engine cannot run here; nothing has been written then.
+    typer.Exit
+        With code 1 after failed steps, and 130 when it was stopped.
+    """
+    from nawf.cli.progress import ProgressView
+    from nawf.engines.preflight import findings, refuse
+    from nawf.running.local import choose_workers, run_plan
+
+    settings = setup.settings
+    made = _plan(setup)
+    if made.tasks and prepare is not None:
+        prepare(made)
+    found = findings(setup.engine, made.tasks)
+    _announce(made, settings.store, found)
+    refuse(found, setup.engine.spec.name, f"nawf plan {campaign} --engine {setup.engine.spec.name}")
     if not made.tasks:
         return
     number, _ = choose_workers(len(made.tasks), settings.workers, settings.threads, settings.device)
@@ -73,9 +105,23 @@ def run(
         with _stopped_by_sigterm(), ProgressView(made) as view:
             summary = run_plan(made, settings.store, workers=number, listener=view.show, library=setup.library)
     except KeyboardInterrupt:
-        typer.echo(f"stopped: finished work is kept; go on with: nawf run {campaign}", err=True)
+        typer.echo(f"stopped: finished work is kept; go on with: nawf {command} {campaign}", err=True)
         raise typer.Exit(130) from None
     _conclude(summary, settings.store)
+
+
+def _plan(setup: Setup) -> Plan:
+    """Plan against the store; one that is not there yet is not made for it."""
+    from nawf.campaigns.plan import make_plan
+    from nawf.store.builder import build
+    from nawf.store.stores import open_stores
+
+    arguments = (setup.campaign, setup.phases, setup.engine)
+    if not Path(setup.settings.store).exists():
+        return make_plan(*arguments, None, properties=setup.properties)
+    with open_stores(setup.settings.store) as stores:
+        build(stores, library=setup.library)  # what an interrupted run finished but did not build
+        return make_plan(*arguments, stores.results, properties=setup.properties)
 
 
 @contextlib.contextmanager
@@ -92,7 +138,7 @@ def _stopped_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _announce(made: Plan, location: str) -> None:
+def _announce(made: Plan, location: str, found: Sequence[Finding]) -> None:
     from nawf.campaigns.plan import StepState
 
     done = sum(step.state is StepState.DONE for step in made.steps)
@@ -100,13 +146,15 @@ def _announce(made: Plan, location: str) -> None:
     spec = made.engine.spec
     typer.echo(f"{made.campaign.name}: {made.campaign.title} ({spec.name}, protocol {spec.protocol})", err=True)
     if made.missing:
-        estimate = duration(made.core_seconds)
-        typer.echo(f"{done} steps done, {len(made.missing)} to do, about {estimate} on one core", err=True)
+        typer.echo(f"{done} steps done, {len(made.missing)} to do, {cost_text(made)}", err=True)
     else:
         whole = "nothing that can be done is missing" if blocked else "nothing to do: all results are"
         typer.echo(f"{done} steps done, {whole} in {location}", err=True)
     for phase, reason in blocked.items():
         typer.echo(f"  {phase}: {reason}", err=True)
+    for finding in found:
+        if not finding.stops:
+            typer.echo(f"  note: {finding.text}", err=True)
 
 
 def _conclude(summary: RunSummary, location: str) -> None:
