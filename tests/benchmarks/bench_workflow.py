@@ -159,6 +159,7 @@ def _campaign_file(folder: Path, min_length_a: float) -> Path:
     from nawf.campaigns.schema import shipped_campaigns
 
     campaign = yaml.safe_load(shipped_campaigns()[CAMPAIGN].read_text(encoding="utf-8"))
+    campaign["properties"] = ["relax", "static", "phonon"]
     campaign["phonon"] = {"min_length_a": min_length_a, "max_temperature_k": MAX_TEMPERATURE_K}
     path = folder / f"{CAMPAIGN}.yaml"
     path.write_text(yaml.safe_dump(campaign), encoding="utf-8")
