@@ -90,14 +90,18 @@ def carry_out(
     from nawf.cli.progress import ProgressView
     from nawf.engines.preflight import findings, refuse
     from nawf.running.local import choose_workers, run_plan
+    from nawf.store.stores import open_stores
 
     settings = setup.settings
     made = _plan(setup)
     if made.tasks and prepare is not None:
         prepare(made)
     found = findings(setup.engine, made.tasks)
-    _announce(made, settings.store, found)
     refuse(found, setup.engine.spec.name, f"nawf plan {campaign} --engine {setup.engine.spec.name}")
+    if made.tasks:
+        with open_stores(settings.store):
+            pass  # a store that cannot be used is said before anything else
+    _announce(made, settings.store, found)
     if not made.tasks:
         return
     number, _ = choose_workers(len(made.tasks), settings.workers, settings.threads, settings.device)
