@@ -18,7 +18,10 @@ OptionalCampaignArgument = Annotated[
     typer.Argument(metavar="[CAMPAIGN]", help="Report on this campaign; without it, on everything in the store."),
 ]
 StoreOption = Annotated[
-    str | None, typer.Option("--store", metavar="FILE", help="The store; nawf.db unless set otherwise.")
+    str | None,
+    typer.Option(
+        "--store", metavar="FILE", help="The store, instead of nawf.db (of nawf-rehearsal.db in rehearsals)."
+    ),
 ]
 StructuresOption = Annotated[
     list[Path] | None,
