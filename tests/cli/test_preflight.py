@@ -1,9 +1,8 @@
-"""``nawf rehearse``, and what ``nawf plan`` and ``nawf run`` say before VASP is run."""
+"""What ``nawf plan`` and ``nawf run`` say before VASP is run."""
 
 from __future__ import annotations
 
 import json
-import os
 
 import pytest
 
@@ -12,8 +11,6 @@ pytest.importorskip("atomate2")
 from pymatgen.core import SETTINGS
 
 from nawf.rehearsal.potcar import make_potcar_library
-from nawf.store.query import load_results
-from nawf.store.stores import open_stores
 
 CAMPAIGN = """
 name: small
@@ -41,11 +38,6 @@ def campaign(tmp_path):
         return path
 
     return write
-
-
-def results_in(path):
-    with open_stores(str(path), read_only=True) as stores:
-        return {(d.phase, d.property): d for d in load_results(stores.results)}
 
 
 def test_a_plan_shows_what_would_stop_a_run(nawf, campaign, monkeypatch):
@@ -78,37 +70,3 @@ def test_a_run_with_a_command_is_refused_for_its_potcars(nawf, campaign, tmp_pat
     assert "no POTCAR of PBE_64 for S (S)" in done.err
     assert f"potcar_folder is {tmp_path / 'lib'}" in done.err
     assert not (tmp_path / "nawf.db").exists()
-
-
-@pytest.mark.slow
-def test_a_rehearsal_gives_the_energies_of_the_potential(nawf, campaign, tmp_path, monkeypatch):
-    """From a bare machine, end to end, twice: the second finds everything done."""
-    pytest.importorskip("chgnet")
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    before = dict(os.environ)
-    path = campaign("vasp", "protocol: mpscan")
-    done = nawf("rehearse", path, "--workers", "1")
-    assert done.code == 0, done.err
-    assert "These are results of a rehearsal" in done.err
-    assert not (tmp_path / "nawf.db").exists()
-    assert {p.name for p in (tmp_path / "nawf-runs" / "rehearsal").iterdir()} == {"potcars", "na-bcc", "na2s"}
-    assert dict(os.environ) == before
-    found = results_in(tmp_path / "nawf-rehearsal.db")
-    assert set(found) == {(phase, prop) for phase in ("na-bcc", "na2s") for prop in ("relax", "static")}
-    assert {(d.provenance.engine, d.provenance.protocol) for d in found.values()} == {("vasp-rehearsal", "mpscan")}
-
-    from nawf.engines.chgnet import ChgnetEngine
-    from nawf.engines.registry import engine_spec
-
-    potential = ChgnetEngine(engine_spec("chgnet-r2scan"))
-    for (_, prop), document in found.items():
-        if prop == "static":
-            record = document.record()
-            energy_ev, _, _ = potential.evaluate(record.crystal)
-            # vasprun.xml has eight decimals of the energy and of fractional coordinates; the network is one of
-            # single precision.
-            assert record.energy_ev_per_atom == pytest.approx(energy_ev / len(record.crystal), abs=2e-6)
-
-    again = nawf("rehearse", path)
-    assert again.code == 0
-    assert "nothing to do" in again.err
