@@ -11,16 +11,18 @@ import numpy as np
 import spglib
 
 from nawf.campaigns.schema import Campaign
-from nawf.engines.base import Engine, intended_fingerprint
+from nawf.engines.base import Engine, intended_fingerprint, with_born_charges
 from nawf.errors import CampaignError, StructureError
 from nawf.phases.library import Library, Phase
 from nawf.results.crystal import Crystal
 from nawf.results.documents import ResultDocument
-from nawf.results.methods import Methods, RelaxMethod
+from nawf.results.elastic import ElasticResult
+from nawf.results.methods import Methods
 from nawf.results.outputs import RelaxResult
 from nawf.results.strain import strained_cells
 from nawf.results.symmetry import primitive_cell, supercell_rows
 from nawf.results.tasks import PROPERTIES, PhaseTask
+from nawf.results.verdict import Level
 from nawf.store.query import load_results
 
 if TYPE_CHECKING:
@@ -126,8 +128,15 @@ def make_plan(
 
     A step is done when the store has a result of the intended settings that started from the library's
     present structure; whether it passed its checks is a matter for reports, not a reason to repeat it.
+
+    Raises
+    ------
+    EngineError
+        When Born charges are wanted that the engine does not have.
     """
     methods = campaign.methods(engine.methods())
+    if methods.phonon.born and "phonon" in (properties or campaign.all_properties):
+        with_born_charges(engine)
     done: dict[tuple[str, str], ResultDocument] = {}
     if results is not None:
         intents = {p: intended_fingerprint(engine, p, methods).id for p in PROPERTIES}
@@ -138,7 +147,7 @@ def make_plan(
                 and document.card.card_hash == hashes[document.phase]
             ):
                 done[document.phase, document.property] = document
-        _forget_given_up(done, methods.relax)
+        _forget_given_up(done, methods)
     steps: list[PlannedStep] = []
     tasks: list[PhaseTask] = []
     for phase in phases:
@@ -151,14 +160,20 @@ def make_plan(
     return Plan(campaign, engine, tuple(steps), tuple(tasks))
 
 
-def _forget_given_up(done: dict[tuple[str, str], ResultDocument], relax_method: RelaxMethod) -> None:
-    """A relaxation that ran out of steps is not done if it may take more of them now."""
+def _forget_given_up(done: dict[tuple[str, str], ResultDocument], methods: Methods) -> None:
+    """What ran out of steps is not done if it may take more of them now: a relaxation, or that of a strained cell."""
     for (phase, prop), document in list(done.items()):
-        if prop == "relax" and document.verdict.failed:
-            result = document.record()
-            assert isinstance(result, RelaxResult)
-            if not result.converged and result.method.max_steps < relax_method.max_steps:
-                del done[phase, prop]
+        if prop not in ("relax", "elastic") or document.verdict.level is Level.PASS:
+            continue
+        result = document.record()
+        if isinstance(result, RelaxResult):
+            gave_up, allowed = not result.converged, methods.relax.max_steps
+        else:
+            assert isinstance(result, ElasticResult)
+            gave_up = any(state is not None and not state.converged for state in result.states)
+            allowed = methods.elastic.max_steps
+        if gave_up and result.method.max_steps < allowed:
+            del done[phase, prop]
 
 
 def _plan_phase(
@@ -222,6 +237,8 @@ def _costs(
         rows = supercell_rows(primitive, methods.phonon.min_length_a, symprec_a)
         n_atoms = len(primitive) * round(abs(np.linalg.det(rows)))
         costs["phonon"] = engine.seconds("phonon", n_atoms, _displacement_count(primitive))
+        if methods.phonon.born:
+            costs["phonon"] += engine.seconds("born", len(primitive))
     return costs
 
 

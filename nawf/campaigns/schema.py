@@ -81,6 +81,7 @@ class PhononChanges(BaseModel):
     imaginary_limit_thz: float | None = None
     max_temperature_k: float | None = None
     temperature_step_k: float | None = None
+    born: bool | None = None
 
 
 class ElasticChanges(BaseModel):

@@ -16,6 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from nawf.errors import EngineError
 from nawf.results.fingerprint import Fingerprint
 from nawf.results.methods import Methods, RelaxMethod
 from nawf.results.outputs import (
@@ -72,6 +73,31 @@ class Engine(Protocol):
     def seconds(self, step: str, n_atoms: int, n_cells: int = 1) -> float:
         """Rough core-seconds of a step, for plans."""
         ...
+
+
+@runtime_checkable
+class HasBornCharges(Protocol):
+    """An engine that calculates Born charges. One that cannot has no such method."""
+
+    def born_job(self, crystal: Any, label: Label) -> Any:
+        """Job with :class:`BornCharges` of a relaxed crystal, or that it has no band gap."""
+        ...
+
+
+def with_born_charges(engine: Engine) -> HasBornCharges:
+    """An engine, if it has Born charges.
+
+    Raises
+    ------
+    EngineError
+        When it has none.
+    """
+    if not isinstance(engine, HasBornCharges):
+        raise EngineError(
+            f"engine {engine.spec.name} has no Born charges",
+            hint="leave out `born` under `phonon` in the campaign, or take an engine that has them, such as vasp",
+        )
+    return engine
 
 
 class Label(BaseModel):

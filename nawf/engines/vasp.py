@@ -96,7 +96,7 @@ class VaspEngine:
         return vasp_stresses(self._vasp(), cells, label)
 
     def born_job(self, crystal: Any, label: Label) -> Any:
-        """Job with a :class:`nawf.engines.vasp_born.BornCharges`, from PBEsol."""
+        """Job with :class:`nawf.results.outputs.BornCharges`, from PBEsol."""
         from nawf.engines.vasp_born import vasp_born
 
         return vasp_born(self._vasp(), crystal, label)
@@ -107,7 +107,8 @@ class VaspEngine:
         Electronic steps cost about the square of the atoms for each k-point, of which a larger cell has fewer.
         """
         per_ionic_step = 60.0 * n_atoms**1.5
-        ionic_steps = {"relax": 30, "static": 1, "phonon": n_cells, "elastic": 6 * n_cells}
+        # Born charges: the responses to three fields and to the wave vector along three directions.
+        ionic_steps = {"relax": 30, "static": 1, "phonon": n_cells, "elastic": 6 * n_cells, "born": 8}
         return per_ionic_step * ionic_steps[step]
 
     def preflight(self, tasks: Sequence[PhaseTask]) -> Sequence[Finding]:

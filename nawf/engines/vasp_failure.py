@@ -23,6 +23,18 @@ from nawf.engines.vasp_resume import ionic_steps
 _LOG, _OUT, _ERR = "custodian.json", "vasp.out", "std_err.txt"
 _LAST_LINES = 2
 _LONGEST_LINE = 120
+_LIBRARY = (
+    "the eigenvalue solver of this VASP's libraries fails: try fewer ranks (other KPAR and NCORE), or another build"
+)
+_POTCAR = "the POTCARs are not those of the elements: look at potcar_folder, and at what nawf plan says of it"
+_REMEDIES = (
+    ("subspace rotation PSSYEVX", _LIBRARY),
+    ("subspace rotation PDSYEVX", _LIBRARY),
+    ("type information on POSCAR and POTCAR are incompatible", _POTCAR),
+    ("number of potentials on File POTCAR incompatible", _POTCAR),
+    ("No space left on device", "make room in run_folder"),
+)
+"""What VASP says, and what to do about it."""
 _NOT_TELLING = re.compile(r"I REFUSE TO CONTINUE WITH THIS SICK JOB|^[A-Z]{3}: +\d|^N +E +dE|^\d+ F= ")
 """The farewell, and the tables of electronic and ionic steps."""
 
@@ -35,6 +47,13 @@ def cause_of(error: CustodianError, folder: Path) -> str:
         return f"{_met(folder)}, and the corrections did not help"
     words = last_words(folder)
     return _incomplete(error, folder) + (f"; VASP's last words: {words}" if words else "")
+
+
+def hint_for(folder: Path) -> str:
+    """What to do about the failed run of a folder: about its cause, where that is known, and to go on."""
+    said = " ".join(_text(folder / name) for name in (_OUT, _ERR))
+    known = [what for words, what in _REMEDIES if words in said]
+    return "; ".join([*known, f"see {folder}; a repeated run goes on from its last geometry"])
 
 
 def last_words(folder: Path) -> str:
@@ -67,8 +86,12 @@ def _handler(correction: dict[str, Any]) -> str:
     return str(handler.get("@class", "a handler")) if isinstance(handler, dict) else "a handler"
 
 
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
 def _last_lines(path: Path) -> str:
-    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    text = _text(path)
     lines = [" ".join(line.strip(" |-").split())[:_LONGEST_LINE] for line in text.splitlines()]
     telling = [line for line in lines if re.search("[A-Za-z]", line) and not _NOT_TELLING.search(line)]
     return " / ".join(telling[-_LAST_LINES:])

@@ -8,6 +8,7 @@ would see it and keep such a result apart from all others; here the run fails in
   swapped cell vectors (triple_product), and what has no cure but LREAL and PREC, which are set already
   (subspacematrix, rspher, real_optlay, nicht_konv). Mixing that fails is caught by the handlers of convergence.
   The record of a run names those that VASP spoke of, as found and not corrected.
+- of ``VaspErrorHandler`` too, what :class:`ScalapackHandler` does in its place.
 - of ``UnconvergedErrorHandler``, the ionic half: a relaxation that needs more steps goes on in a new run, which has a
   basis made for its cell.
 """
@@ -18,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from custodian.custodian import ErrorHandler, Validator
+from custodian.utils import backup
 from custodian.vasp.handlers import (
+    VASP_BACKUP_FILES,
     FrozenJobErrorHandler,
     MeshSymmetryErrorHandler,
     NonConvergingErrorHandler,
@@ -28,10 +31,13 @@ from custodian.vasp.handlers import (
     UnconvergedErrorHandler,
     VaspErrorHandler,
 )
+from custodian.vasp.interpreter import VaspModder
 from custodian.vasp.io import load_vasprun
+from custodian.vasp.utils import is_valid_poscar
 from custodian.vasp.validators import VasprunXMLValidator
 from monty.io import zopen
 from monty.os.path import zpath
+from pymatgen.io.vasp.inputs import VaspInput
 
 LEFT_OUT = frozenset(
     {
@@ -48,8 +54,48 @@ LEFT_OUT = frozenset(
 )
 """Errors that ``VaspErrorHandler`` is not to act on."""
 
+SCALAPACK = ("pssyevx", "pdsyevx")
+"""Errors of ScaLAPACK's eigenvalue solver."""
+
 FILES_NEEDED = ("CONTCAR", "OSZICAR", "OUTCAR")
 """Files that a run leaves besides vasprun.xml, none of them empty."""
+
+
+class ScalapackHandler(ErrorHandler):
+    """Goes on without ScaLAPACK where its eigenvalue solver failed, and then, as custodian does, with ALGO = Normal.
+
+    LAPACK finds the same eigenvalues, on one core of those that share a k-point.
+    """
+
+    is_monitor = True
+
+    def __init__(self, output_filename: str = "vasp.out") -> None:
+        self.output_filename = output_filename
+        self.errors: list[str] = []
+
+    def check(self, directory: str = "./") -> bool:
+        """Whether the solver said that it failed."""
+        with zopen(Path(directory, self.output_filename), "rt", encoding="utf-8", errors="replace") as file:
+            text = str(file.read())
+        self.errors = [name for name in SCALAPACK if any(map(text.count, VaspErrorHandler.error_msgs[name]))]
+        return bool(self.errors)
+
+    def correct(self, directory: str = "./") -> dict[str, Any]:
+        """Change the INCAR; there is nothing left to try after both."""
+        given = VaspInput.from_directory(directory)
+        incar = given["INCAR"]
+        actions: list[dict[str, Any]] = []
+        if incar.get("LSCALAPACK", True):
+            actions.append({"dict": "INCAR", "action": {"_set": {"LSCALAPACK": False}}})
+        elif str(incar.get("ALGO", "Normal")).lower()[:1] != "n":
+            actions.append({"dict": "INCAR", "action": {"_set": {"ALGO": "Normal"}}})
+        if not actions:
+            return {"errors": self.errors, "actions": None}
+        backup(VASP_BACKUP_FILES, directory=directory)
+        if int(incar.get("NSW", 0)) > 0 and is_valid_poscar("CONTCAR", directory):
+            actions.insert(0, {"file": "CONTCAR", "action": {"_file_copy": {"dest": "POSCAR"}}})
+        VaspModder(vi=given, directory=directory).apply_actions(actions)
+        return {"errors": self.errors, "actions": actions}
 
 
 class ElectronsUnconvergedHandler(UnconvergedErrorHandler):
@@ -85,9 +131,10 @@ def let_be(folder: Path) -> list[str]:
 
 def handlers() -> list[ErrorHandler]:
     """New handlers for one run; they count what they do."""
-    errors = [name for name in VaspErrorHandler.error_msgs if name not in LEFT_OUT]
+    errors = [name for name in VaspErrorHandler.error_msgs if name not in {*LEFT_OUT, *SCALAPACK}]
     return [
         VaspErrorHandler(errors_subset_to_catch=errors),
+        ScalapackHandler(),
         MeshSymmetryErrorHandler(),
         ElectronsUnconvergedHandler(),
         NonConvergingErrorHandler(),

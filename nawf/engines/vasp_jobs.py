@@ -8,7 +8,7 @@ moments keeps them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jobflow import Flow, Job, JobConfig, OnMissing, Response, job
@@ -25,8 +25,8 @@ from nawf.progress import step_of
 from nawf.results.crystal import Crystal
 from nawf.results.elastic import StrainedCells, StrainedState, StressesOutput
 from nawf.results.fingerprint import Fingerprint, differences
-from nawf.results.methods import RelaxMethod
-from nawf.results.outputs import DisplacedCells, ForcesOutput, RelaxOutput, StaticResult
+from nawf.results.methods import ElasticMethod, RelaxMethod
+from nawf.results.outputs import Correction, DisplacedCells, ForcesOutput, RelaxOutput, RunRecord, StaticResult
 from nawf.results.strain import strained
 
 # Jobs that are replaced by a flow have no output schema: jobflow puts a reference to the flow's output in their
@@ -111,9 +111,7 @@ def vasp_relax(vasp: Vasp, start: CellOutput, method: RelaxMethod, label: Label)
     with step_of(label.phase, "relax"):
         found = relax_in_runs(vasp, start.crystal, start.non_magnetic is not True, method, label)
         # What was corrected, or cut off, on the way to the start belongs to the record as well.
-        run = joined_run([start.run, found.run])
-        kept = {"electronic_converged": found.run.electronic_converged}
-        return found.model_copy(update={"run": run.model_copy(update=kept)})
+        return found.model_copy(update={"run": _run_to_its_end([start.run, found.run])})
 
 
 @job(output_schema=RelaxOutput)
@@ -122,7 +120,9 @@ def vasp_relax_from_potential(
 ) -> RelaxOutput:
     """The same from where a potential relaxed to, if that is still the same phase."""
     with step_of(label.phase, "relax"):
-        return relax_in_runs(vasp, plausible_start(crystal, relaxed.crystal), True, method, label)
+        start = plausible_start(crystal, relaxed.crystal)
+        found = relax_in_runs(vasp, start, True, method, label)
+        return found.model_copy(update={"run": _run_to_its_end([start_record(crystal, relaxed), found.run])})
 
 
 @job(output_schema=StaticResult)
@@ -192,17 +192,25 @@ def vasp_other_stresses(vasp: Vasp, cells: StrainedCells, first: CellOutput | No
 
 @job(output_schema=CellOutput)
 def vasp_strained(vasp: Vasp, cells: StrainedCells, number: int, spin: bool, label: Label) -> CellOutput:
-    """Stress of one strained cell, ions relaxed."""
+    """Stress of one strained cell, ions relaxed in as many runs as it takes."""
     with step_of(label.phase, "elastic"):
-        return vasp.run(
+        crystal = strained(cells.crystal, cells.strains[number - 1])
+        outputs = _in_runs(
+            vasp,
             Step.STRAINED,
-            strained(cells.crystal, cells.strains[number - 1]),
+            crystal,
             label,
-            name=f"{number:02d}",
+            method=cells.method,
+            names=lambda n: f"{number:02d}" if n == 1 else f"{number:02d}-{n}",
             at_rest=cells.crystal,
             spin=spin,
-            force_ev_per_a=cells.method.force_ev_per_a,
-            max_steps=cells.method.max_steps,
+        )
+        return outputs[-1].model_copy(
+            update={
+                "n_steps": sum(output.n_steps for output in outputs),
+                "non_magnetic": outputs[0].non_magnetic,
+                "run": _run_to_its_end([output.run for output in outputs]),
+            }
         )
 
 
@@ -226,47 +234,81 @@ def _strained(vasp: Vasp, cells: StrainedCells, number: int, spin: bool, label: 
 
 
 def relax_in_runs(vasp: Vasp, crystal: Crystal, spin: bool, method: RelaxMethod, label: Label) -> RelaxOutput:
-    """Relax until forces and stress are small enough, or the steps are used up.
-
-    VASP keeps the plane waves that it began with, and stops by its own measure of forces and stress. A run that
-    leaves more than is asked for is followed by another; if it had steps left, the other has to reach smaller forces.
-    """
-    outputs: list[CellOutput] = []
-    steps, converged, target = 0, False, method.force_ev_per_a
-    while not converged and steps < method.max_steps and len(outputs) < MOST_RUNS:
-        allowed = min(STEPS_PER_RUN, method.max_steps - steps)
-        found = vasp.run(
-            Step.RELAX,
-            outputs[-1].crystal if outputs else crystal,
-            label,
-            name=str(len(outputs) + 1),
-            spin=spin,
-            force_ev_per_a=target,
-            max_steps=allowed,
-        )
-        outputs.append(found)
-        steps += found.n_steps
-        spin = spin and found.non_magnetic is not True
-        if found.n_steps < allowed:
-            target /= 2
-        converged = (
-            found.run.electronic_converged is not False
-            and found.max_force_ev_per_a <= method.force_ev_per_a
-            and found.max_stress_gpa <= method.stress_gpa
-        )
+    """Relax cell and ions until forces and stress are small enough, or the steps are used up."""
+    outputs = _in_runs(vasp, Step.RELAX, crystal, label, method=method, names=str, spin=spin)
     last = outputs[-1]
     return RelaxOutput(
         crystal=last.crystal,
         energy_ev_per_atom=last.energy_ev_per_atom,
         max_force_ev_per_a=last.max_force_ev_per_a,
         max_stress_gpa=last.max_stress_gpa,
-        n_steps=steps,
-        converged=converged,
+        n_steps=sum(output.n_steps for output in outputs),
+        converged=_is_relaxed(last, method),
         calculation=last.calculation,
-        run=joined_run([output.run for output in outputs]).model_copy(
-            update={"electronic_converged": last.run.electronic_converged}
-        ),
+        run=_run_to_its_end([output.run for output in outputs]),
     )
+
+
+def _in_runs(
+    vasp: Vasp,
+    step: Step,
+    crystal: Crystal,
+    label: Label,
+    *,
+    method: RelaxMethod | ElasticMethod,
+    names: Callable[[int], str],
+    spin: bool,
+    at_rest: Crystal | None = None,
+) -> list[CellOutput]:
+    """Runs one after another until a relaxation is done, or its steps are used up.
+
+    VASP keeps the plane waves that it began with, and stops by its own measure of forces and stress. A run that
+    leaves more than is asked for is followed by another; if it had steps left, the other has to reach smaller forces.
+    """
+    outputs: list[CellOutput] = []
+    left, target = method.max_steps, method.force_ev_per_a
+    while left > 0 and len(outputs) < MOST_RUNS and not (outputs and _is_relaxed(outputs[-1], method)):
+        allowed = min(STEPS_PER_RUN, left)
+        found = vasp.run(
+            step,
+            outputs[-1].crystal if outputs else crystal,
+            label,
+            name=names(len(outputs) + 1),
+            at_rest=at_rest,
+            spin=spin,
+            force_ev_per_a=target,
+            max_steps=allowed,
+        )
+        outputs.append(found)
+        left -= found.n_steps
+        spin = spin and found.non_magnetic is not True
+        if found.n_steps < allowed:
+            target /= 2
+    return outputs
+
+
+def _is_relaxed(found: CellOutput, method: RelaxMethod | ElasticMethod) -> bool:
+    """Whether a run reached its aim; strained cells have no aim for the stress."""
+    return (
+        found.run.electronic_converged is not False
+        and found.max_force_ev_per_a <= method.force_ev_per_a
+        and (isinstance(method, ElasticMethod) or found.max_stress_gpa <= method.stress_gpa)
+    )
+
+
+def _run_to_its_end(runs: Sequence[RunRecord]) -> RunRecord:
+    """Record of runs of which each went on from the one before: only the electrons of the last count."""
+    return joined_run(runs).model_copy(update={"electronic_converged": runs[-1].electronic_converged})
+
+
+def start_record(crystal: Crystal, relaxed: RelaxOutput) -> RunRecord:
+    """Record of the relaxation with a potential, with what was made of it."""
+    change = relaxed.crystal.volume_a3 / crystal.volume_a3 - 1.0
+    if plausible_start(crystal, relaxed.crystal) is not relaxed.crystal:
+        found = f"the potential changed the volume by {100 * change:+.0f} %"
+        done = Correction(handler="start", errors=(found,), actions=("start: as given",))
+        return relaxed.run.model_copy(update={"corrections": (*relaxed.run.corrections, done)})
+    return relaxed.run
 
 
 def plausible_start(crystal: Crystal, relaxed: Crystal) -> Crystal:

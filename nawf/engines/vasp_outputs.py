@@ -7,7 +7,7 @@ of the crystal that was asked for. Stress: VASP counts compression as positive a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,8 @@ from nawf.engines.vasp_settings import vasp_calculation
 from nawf.errors import CalculationError
 from nawf.rehearsal.version import is_rehearsal
 from nawf.results.crystal import Crystal
-from nawf.results.elastic import StrainedState, Voigt
-from nawf.results.outputs import Calculation, Correction, Matrix, Record, RunRecord
+from nawf.results.elastic import StrainedState
+from nawf.results.outputs import Calculation, Correction, ForcesAndStress, Matrix, Record, RunRecord, Voigt
 from nawf.units import KBAR_PER_GPA
 
 PACKAGES = ("atomate2", "custodian", "emmet-core", "pymatgen-core")
@@ -28,7 +28,7 @@ SMALLEST_MOMENT = 0.02
 """A moment (µB) below this on every atom is none."""
 
 
-class CellOutput(Record):
+class CellOutput(ForcesAndStress, Record):
     """One VASP run on one cell.
 
     ``forces_ev_per_a`` are in the order of the crystal that was asked for, ``stress_gpa`` in its axes.
@@ -43,14 +43,6 @@ class CellOutput(Record):
     non_magnetic: bool | None
     calculation: Calculation
     run: RunRecord
-
-    @property
-    def max_force_ev_per_a(self) -> float:
-        return float(np.linalg.norm(np.array(self.forces_ev_per_a), axis=1).max())
-
-    @property
-    def max_stress_gpa(self) -> float:
-        return max(map(abs, self.stress_gpa))
 
     def strained_state(self, force_ev_per_a: float) -> StrainedState:
         """The same as the state of a strained cell, with the force at which ions count as relaxed."""
@@ -144,9 +136,17 @@ def stress_gpa(stress_kbar: Sequence[Sequence[float]]) -> Voigt:
 
 
 def electrons_converged(calculation: Any) -> bool:
-    """Whether the electronic loop of the last ionic step ended before NELM."""
-    last = calculation.output.ionic_steps[-1]
-    return len(last.electronic_steps or ()) < int(calculation.input.parameters["NELM"])
+    """Whether the electronic loop of the last ionic step ended before NELM.
+
+    VASP writes the loops under fields of a run for Born charges behind it; its own last step is the second of those
+    that have all parts of the energy.
+    """
+    steps = calculation.output.ionic_steps[-1].electronic_steps or ()
+    n_steps = len(steps)
+    if calculation.input.parameters.get("LEPSILON"):
+        whole = [number for number, step in enumerate(steps, start=1) if step.eentropy is not None]
+        n_steps = whole[1] if len(whole) > 1 else n_steps
+    return n_steps < int(calculation.input.parameters["NELM"])
 
 
 def is_non_magnetic(calculation: Any) -> bool | None:
@@ -199,17 +199,12 @@ def joined_run(runs: Sequence[RunRecord]) -> RunRecord:
     electrons = [run.electronic_converged for run in runs if run.electronic_converged is not None]
     return RunRecord(
         host=", ".join(dict.fromkeys(host for run in runs for host in run.host.split(", "))),
-        started_at=min(_utc(run.started_at) for run in runs),
-        finished_at=max(_utc(run.finished_at) for run in runs),
+        started_at=min(run.started_at for run in runs),
+        finished_at=max(run.finished_at for run in runs),
         versions={name: ", ".join(sorted(found)) for name, found in versions.items()},
         electronic_converged=all(electrons) if electrons else None,
         corrections=tuple(c for run in runs for c in run.corrections),
     )
-
-
-def _utc(time: datetime) -> datetime:
-    """A record that was in a store has lost the zone of its times."""
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _in_given_order(structure: Any, order: Sequence[int]) -> Crystal:

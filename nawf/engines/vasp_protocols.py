@@ -51,11 +51,22 @@ class Step(StrEnum):
     STATIC = "static"
     DISPLACED = "displaced"
     STRAINED = "strained"
+    BORN_GAP = "born-gap"
     BORN = "born"
 
 
 _NO_FILES = {"LAECHG": False, "LCHARG": False, "LVTOT": False, "LWAVE": False, "LELF": False}
 _SMEARED = {"ISMEAR": 0, "SIGMA": 0.05}
+_BORN = {
+    **_NO_FILES,
+    **_SMEARED,
+    "LREAL": False,
+    "EDIFF": 1e-8,
+    "EDIFFG": None,
+    "IBRION": -1,
+    "ISIF": 2,
+    "NSW": 0,
+}
 
 CHANGES: dict[Step, dict[str, Any]] = {
     Step.PRE_RELAX: {**_NO_FILES, "LREAL": False},
@@ -64,18 +75,9 @@ CHANGES: dict[Step, dict[str, Any]] = {
     Step.STATIC: {"LELF": False, "KPAR": None, "EDIFF": 1e-7},
     Step.DISPLACED: {**_NO_FILES, **_SMEARED, "KPAR": None, "EDIFF": 1e-8},
     Step.STRAINED: {**_NO_FILES, **_SMEARED, "LREAL": False, "EDIFF": 1e-8, "ISIF": 2},
-    Step.BORN: {
-        **_NO_FILES,
-        **_SMEARED,
-        "LREAL": False,
-        "EDIFF": 1e-8,
-        "IBRION": 8,
-        "ISIF": 2,
-        "LEPSILON": True,
-        "LPEAD": True,
-        "NSW": 1,
-        "EDIFFG": None,
-    },
+    Step.BORN_GAP: _BORN,
+    # Without the response to displacements, of which the charges need nothing.
+    Step.BORN: _BORN | {"LEPSILON": True, "LPEAD": True},
 }
 """INCAR settings that differ from the published set; None takes one out. EDIFFG comes with the method."""
 
@@ -85,6 +87,7 @@ _NAMES = {
     Step.STATIC: "r2SCAN static",
     Step.DISPLACED: "r2SCAN displaced cell",
     Step.STRAINED: "r2SCAN strained cell",
+    Step.BORN_GAP: "PBEsol band gap",
     Step.BORN: "PBEsol Born charges",
 }
 _MP24 = {
@@ -93,6 +96,7 @@ _MP24 = {
     Step.STATIC: MP24StaticMaker,
     Step.DISPLACED: MP24StaticMaker,
     Step.STRAINED: MP24RelaxMaker,
+    Step.BORN_GAP: MP24PreRelaxMaker,
     Step.BORN: MP24PreRelaxMaker,
 }
 _MPSCAN = {
@@ -101,6 +105,7 @@ _MPSCAN = {
     Step.STATIC: MPMetaGGAStaticMaker,
     Step.DISPLACED: MPMetaGGAStaticMaker,
     Step.STRAINED: MPMetaGGARelaxMaker,
+    Step.BORN_GAP: MPPreRelaxMaker,
     Step.BORN: MPPreRelaxMaker,
 }
 _JI2024: dict[Step, dict[str, Any]] = {
@@ -109,6 +114,7 @@ _JI2024: dict[Step, dict[str, Any]] = {
     Step.STATIC: {"NSW": 0},
     Step.DISPLACED: {"NSW": 0},
     Step.STRAINED: {},
+    Step.BORN_GAP: {"METAGGA": None, "GGA": "PS"},
     Step.BORN: {"METAGGA": None, "GGA": "PS"},
 }
 

@@ -24,7 +24,7 @@ from nawf.engines.base import Label
 from nawf.engines.rehearsal_vasp import command as rehearsal_command
 from nawf.engines.vasp import REHEARSAL
 from nawf.engines.vasp_children import ending_with_us
-from nawf.engines.vasp_failure import cause_of
+from nawf.engines.vasp_failure import cause_of, hint_for
 from nawf.engines.vasp_handlers import let_be, run_vasp_kwargs
 from nawf.engines.vasp_options import VaspOptions
 from nawf.engines.vasp_outputs import run_record_of, was_stopped
@@ -156,7 +156,7 @@ def _run(maker: Any, structure: Structure, folder: Path, where: str) -> Any:
             raise CalculationError(
                 f"VASP ended without a result: {cause_of(error, folder)}",
                 where=where,
-                hint=f"see {folder}; a repeated run goes on from its last geometry",
+                hint=hint_for(folder),
             ) from error
     if was_stopped(task):
         # To pymatgen, a relaxation with steps to spare has converged.

@@ -7,7 +7,7 @@ from typing import Any
 
 from jobflow import Flow
 
-from nawf.engines.base import Engine, Label, intended_fingerprint
+from nawf.engines.base import Engine, Label, intended_fingerprint, with_born_charges
 from nawf.flows.steps import analyse_phonons, analyse_stresses, displace, strain, symmetrise_relaxed
 from nawf.results.symmetry import primitive_cell
 from nawf.results.tasks import PhaseTask
@@ -41,10 +41,14 @@ def phase_flow(task: PhaseTask, engine: Engine) -> Flow:
 def _phonon_jobs(task: PhaseTask, engine: Engine, crystal: Any, label: Label) -> Sequence[Any]:
     cells = displace(crystal, task.methods.phonon, task.methods.relax.symprec_a, label)
     forces = engine.forces_job(cells.output, label)
-    analysis = analyse_phonons(cells.output, forces.output, task.methods.relax, label)
+    jobs = [cells, forces]
+    more = {}
+    if task.methods.phonon.born:
+        jobs.append(with_born_charges(engine).born_job(crystal, label))
+        more["born"] = jobs[-1].output
+    analysis = analyse_phonons(cells.output, forces.output, task.methods.relax, label, **more)
     return [
-        _stamp(cells, task, engine, "phonon"),
-        _stamp(forces, task, engine, "phonon"),
+        *(_stamp(unit, task, engine, "phonon") for unit in jobs),
         _stamp(analysis, task, engine, "phonon", final=True),
     ]
 

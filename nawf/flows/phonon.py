@@ -6,6 +6,7 @@ Python interface: its documents as YAML take longer to write than the potential 
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,11 @@ from nawf.errors import CalculationError
 from nawf.results.crystal import Crystal, vector
 from nawf.results.methods import PhononMethod, RelaxMethod
 from nawf.results.outputs import (
+    BornCharges,
     DisplacedCells,
     Displacement,
     ForcesOutput,
+    Matrix,
     PhononResult,
 )
 from nawf.results.symmetry import supercell_rows
@@ -24,6 +27,9 @@ from nawf.units import KJ_PER_MOL_PER_EV
 
 ACOUSTIC_CUTOFF_THZ = 0.01
 """Below this a mode is one of the three acoustic ones at Γ, which have no free energy."""
+
+MOST_ASYMMETRY = 0.1
+"""Of Born charges (e) and of the dielectric tensor; more is a calculation that went wrong, or another crystal."""
 
 
 def displaced_cells(crystal: Crystal, method: PhononMethod, symprec_a: float) -> DisplacedCells:
@@ -101,13 +107,84 @@ def sum_rule_violation(force_constants: np.ndarray, atoms: Any) -> float:
     return float(np.abs(moved_alike).max() / np.abs(force_constants[chosen, chosen]).max())
 
 
-def phonon_result(cells: DisplacedCells, output: ForcesOutput, relax_method: RelaxMethod) -> PhononResult:
-    """Frequencies on the mesh, imaginary modes, and F, S, Cv per atom, from symmetrised force constants."""
+def symmetrised_born(born: BornCharges, crystal: Crystal) -> BornCharges:
+    """Born charges and dielectric tensor with the symmetry of a crystal; the charges add up to zero.
+
+    Raises
+    ------
+    CalculationError
+        When they are of another crystal, or symmetry changes them by more than :data:`MOST_ASYMMETRY`.
+    """
+    from phonopy.structure.symmetry import symmetrize_borns_and_epsilon
+
+    if born.crystal != crystal:
+        raise CalculationError("the Born charges are of another crystal than the forces")
+    if born.charges_e is None or born.dielectric is None:
+        return born
+    given, tensor = np.array(born.charges_e), np.array(born.dielectric)
+    with warnings.catch_warnings():
+        # Said below, as an error.
+        warnings.filterwarnings("ignore", message="Symmetry of Born effective charge")
+        charges, dielectric = symmetrize_borns_and_epsilon(given, tensor, crystal.to_phonopy())
+    change = max(np.abs(charges - given).max(), np.abs(dielectric - tensor).max())
+    if change > MOST_ASYMMETRY:
+        raise CalculationError(
+            f"the Born charges and the dielectric tensor lack the symmetry of the crystal, by up to {change:.2g}"
+        )
+    return born.model_copy(update={"charges_e": tuple(map(_matrix, charges)), "dielectric": _matrix(dielectric)})
+
+
+def add_non_analytical_term(phonon: Any, born: BornCharges) -> None:
+    """Give phonopy's object, whose primitive cell is the crystal of the charges, what splits its optical modes.
+
+    Between the points that the supercell knows, the long-range part of the force constants is that of dipoles:
+    X. Gonze and C. Lee, Phys. Rev. B 55, 10355 (1997), 10.1103/PhysRevB.55.10355.
+    """
+    phonon.nac_params = {
+        "born": np.array(born.charges_e),
+        "dielectric": np.array(born.dielectric),
+        "factor": coulomb_ev_a(),
+        "method": "gonze",
+    }
+
+
+def coulomb_ev_a() -> float:
+    """Energy of two elementary charges (eV) times their distance (Å), as phonopy has it."""
+    from phonopy.physical_units import get_physical_units
+
+    units = get_physical_units()
+    return float(units.Hartree * units.Bohr)
+
+
+def phonon_result(
+    cells: DisplacedCells, output: ForcesOutput, relax_method: RelaxMethod, born: BornCharges | None = None
+) -> PhononResult:
+    """Frequencies on the mesh, imaginary modes, and F, S, Cv per atom, from symmetrised force constants.
+
+    Parameters
+    ----------
+    cells : DisplacedCells
+    output : ForcesOutput
+    relax_method : RelaxMethod
+    born : BornCharges, optional
+        For the non-analytical term; those of a crystal without a band gap leave the phonons as they are.
+
+    Raises
+    ------
+    CalculationError
+        When forces or charges cannot be used, or charges were asked for and are not there.
+    """
+    method = cells.method
+    if method.born and born is None:
+        raise CalculationError("the method asks for Born charges, and there are none")
     forces = np.array(output.forces_ev_per_a)
     phonon = phonon_from_forces(cells, forces)
     violation = sum_rule_violation(phonon.force_constants, phonon.primitive.p2s_map)
     phonon.symmetrize_force_constants(show_drift=False)
-    method = cells.method
+    if born is not None:
+        born = symmetrised_born(born, cells.unitcell)
+        if born.has_gap:
+            add_non_analytical_term(phonon, born)
     return PhononResult(
         crystal=cells.unitcell,
         supercell_matrix=cells.supercell_matrix,
@@ -116,6 +193,7 @@ def phonon_result(cells: DisplacedCells, output: ForcesOutput, relax_method: Rel
         **mesh_properties(phonon, method),
         net_force_ev_per_a=float(np.linalg.norm(forces.sum(axis=1), axis=1).max()),
         sum_rule_violation=violation,
+        born=born,
         calculation=output.calculation,
         method=method,
         relax_method=relax_method,
@@ -165,6 +243,10 @@ def _phonopy(crystal: Crystal, supercell_matrix: Any) -> Any:
 def _triple(values: Any) -> tuple[int, int, int]:
     x, y, z = (int(v) for v in values)
     return x, y, z
+
+
+def _matrix(rows: Any) -> Matrix:
+    return tuple(vector(row) for row in rows)
 
 
 def _floats(values: Any) -> tuple[float, ...]:

@@ -13,6 +13,7 @@ from nawf.results.crystal import Crystal
 from nawf.results.elastic import ElasticResult, StrainedCells, StressesOutput
 from nawf.results.methods import ElasticMethod, PhononMethod, RelaxMethod
 from nawf.results.outputs import (
+    BornCharges,
     DisplacedCells,
     ForcesOutput,
     PhononResult,
@@ -55,11 +56,15 @@ def displace(crystal: Crystal, method: PhononMethod, symprec_a: float, label: La
 
 @job(output_schema=PhononResult)
 def analyse_phonons(
-    cells: DisplacedCells, forces: ForcesOutput, relax_method: RelaxMethod, label: Label
+    cells: DisplacedCells,
+    forces: ForcesOutput,
+    relax_method: RelaxMethod,
+    label: Label,
+    born: BornCharges | None = None,
 ) -> PhononResult:
     """Frequencies on the mesh and free energies."""
     with step_of(label.phase, "free energy"):
-        return phonon_result(cells, forces, relax_method)
+        return phonon_result(cells, forces, relax_method, born)
 
 
 @job(output_schema=StrainedCells)

@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+from nawf.quality.any_result import run_reasons
 from nawf.quality.limits import GateLimits
-from nawf.quality.reasons import fail, graded, warn
-from nawf.results.outputs import PhononResult
+from nawf.quality.reasons import fail, graded, note, warn
+from nawf.results.outputs import BornCharges, PhononResult
 from nawf.results.verdict import Reason
 from nawf.units import BOLTZMANN_EV_PER_K, EV_PER_THZ
 
@@ -37,10 +38,22 @@ def phonon_reasons(result: PhononResult, limits: GateLimits) -> list[Reason]:
             "(acoustic sum rule)"
         )
         reasons += graded("sum-rule", violation, limits.sum_rule_warn, limits.sum_rule_fail, message)
+    if result.born is not None:
+        reasons += _born_charges(result.born, limits)
     if not _is_a_table(result):
         reasons.append(fail("thermal-functions", "F, S and Cv are not given on one rising grid of temperatures"))
         return reasons
     return [*reasons, *_heat_capacity(result, limits), *_thermal_functions(result, limits)]
+
+
+def _born_charges(born: BornCharges, limits: GateLimits) -> list[Reason]:
+    """How their calculation went, and whether there are any."""
+    reasons = run_reasons(born.run, limits)
+    if not born.has_gap:
+        functional = born.calculation.get("functional", "its functional")
+        message = f"without Born charges: there is no band gap with {functional}, and so no field of optical modes"
+        reasons.append(note("born-charges", message))
+    return reasons
 
 
 def _is_a_table(result: PhononResult) -> bool:

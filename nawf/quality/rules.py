@@ -166,6 +166,12 @@ _RULES: dict[str, tuple[tuple[str, Level, str, str], ...]] = {
             "sum_rule_fail",
         ),
         (
+            "born-charges",
+            _NOTE,
+            "Born charges were asked for, and the crystal has no band gap",
+            "the electrons of a metal screen the field of its optical modes",
+        ),
+        (
             "heat-capacity",
             _FAIL,
             "Cv at the highest temperature is not what its modes can have, to {heat_capacity_share:.1%} of 3 k",

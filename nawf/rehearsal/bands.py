@@ -15,7 +15,7 @@ from nawf.rehearsal.controls import Controls
 from nawf.rehearsal.kpoints import KPoints
 
 GAP_EV = 2.0
-_ANIONS = frozenset(("C", "N", "O", "F", "S", "Cl", "Se", "Br", "I"))
+ANIONS = frozenset(("C", "N", "O", "F", "S", "Cl", "Se", "Br", "I"))
 """Elements of a Pauling electronegativity above 2.5."""
 _SPACING_EV = 0.5
 _DISPERSION_EV = 1.2
@@ -43,7 +43,7 @@ class Density:
 def has_gap(species: Iterable[str], n_electrons: float) -> bool:
     """Whether the made-up bands have a gap: with an anion, and an even number of electrons."""
     paired = abs(n_electrons / 2 - round(n_electrons / 2)) < _CLOSE_EV
-    return paired and not _ANIONS.isdisjoint(species)
+    return paired and not ANIONS.isdisjoint(species)
 
 
 def make_bands(controls: Controls, kpoints: KPoints, species: Iterable[str]) -> Bands:

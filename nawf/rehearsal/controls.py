@@ -22,7 +22,7 @@ _RELAXATIONS = (1, 2, 3)
 _IALGO = {"normal": 38, "veryfast": 48, "fast": 68, "all": 58, "damped": 53, "exact": 90, "eigenval": 3, "none": 2}
 _BY_FIRST_LETTER = {"n": "normal", "v": "veryfast", "f": "fast", "a": "all", "c": "all", "d": "damped"}
 _LABELS = {"normal": "DAV", "fast": "RMM", "veryfast": "RMM", "all": "CGA", "damped": "DMP"}
-_REFUSED = ("LEPSILON", "LCALCEPS", "LOPTICS", "LCALCPOL", "LHFCALC", "LNONCOLLINEAR", "LSORBIT", "LCHIMAG", "LEFG")
+_REFUSED = ("LCALCEPS", "LOPTICS", "LCALCPOL", "LHFCALC", "LNONCOLLINEAR", "LSORBIT", "LCHIMAG", "LEFG")
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class Controls:
     n_bands: int
     nedos: int
     lorbit: int
+    lepsilon: bool
     istart: int
     writes_charge: bool
     writes_wave: bool
@@ -99,6 +100,8 @@ def resolve(
     if ibrion not in (_STATIC, *_RELAXATIONS):
         raise not_rehearsed(f"IBRION = {ibrion}" + (" (molecular dynamics)" if ibrion == 0 else ""))
     isif = tags.whole("ISIF", 2)
+    if incar.get("LEPSILON") is True and ibrion != _STATIC:
+        raise not_rehearsed("LEPSILON = .TRUE. with ions that move")
     if not 0 <= isif <= 8:
         raise StopError(f"ERROR: ISIF = {isif} is not between 0 and 8")
     istart = tags.whole("ISTART", int(has_wavefunctions))
@@ -147,6 +150,7 @@ def resolve(
         n_bands=int(value["NBANDS"]),
         nedos=max(2, int(value["NEDOS"])),
         lorbit=int(value["LORBIT"]),
+        lepsilon=bool(value["LEPSILON"]),
         istart=istart,
         writes_charge=bool(value["LCHARG"]),
         writes_wave=bool(value["LWAVE"]),

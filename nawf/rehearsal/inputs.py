@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from nawf.rehearsal import kpoints as kpoints_of
+from nawf.rehearsal.bands import has_gap
 from nawf.rehearsal.controls import Controls, resolve
 from nawf.rehearsal.incar import Incar
 from nawf.rehearsal.kpoints import KPoints
 from nawf.rehearsal.poscar import Cell, read_poscar
 from nawf.rehearsal.potcar import Pseudopotential, read_potcar
-from nawf.rehearsal.stop import StopError
+from nawf.rehearsal.stop import StopError, not_rehearsed
 from nawf.rehearsal.symmetry import Operations, find_operations, no_symmetry
 from nawf.results.crystal import Crystal
 
@@ -56,6 +57,8 @@ def read_inputs(folder: Path, incar: Incar) -> Inputs:
         cell.counts,
         has_wavefunctions=wavecar.is_file() and wavecar.stat().st_size > 0,
     )
+    if controls.lepsilon and not has_gap(cell.crystal.species, controls.n_electrons):
+        raise not_rehearsed("LEPSILON = .TRUE. without a band gap")
     operations = no_symmetry(len(cell.crystal))
     if controls.isym > 0:
         operations = find_operations(cell.crystal, controls.symprec, controls.magmom)

@@ -13,6 +13,7 @@ from nawf.rehearsal.controls import Controls
 from nawf.rehearsal.formats import fixed, fortran_e, row
 from nawf.rehearsal.kpoints import KPoints
 from nawf.rehearsal.potcar import Pseudopotential
+from nawf.rehearsal.response import Response
 from nawf.rehearsal.scf import ElectronicStep
 from nawf.rehearsal.version import NOTICE, VERSION
 from nawf.results.crystal import Crystal
@@ -68,7 +69,7 @@ def _settings(controls: Controls, value: Mapping[str, object]) -> str:
         ("POTIM", f"{controls.potim:8.4f}", "time-step for ionic-motion"),
         ("NELECT", f"{controls.n_electrons:12.4f}", "total number of electrons"),
         ("ISMEAR", f"{controls.ismear:6d};   SIGMA  = {controls.sigma_ev:6.2f}", "broadening in eV"),
-        ("LEPSILON", f"{'F':>6}", "determine dielectric tensor"),
+        ("LEPSILON", f"{'FT'[controls.lepsilon]:>6}", "determine dielectric tensor"),
     )
     return "".join(f"   {name:<6} = {text:>8}    {what}\n" for name, text, what in lines) + "\n"
 
@@ -152,6 +153,22 @@ def ionic_step(
         "  ---------------------------------------------------\n"
         f"  free  energy   TOTEN  = {fixed(energy_ev, 18, 8)} eV\n\n"
         f"  energy  without entropy={fixed(energy_ev, 17, 8)}  energy(sigma->0) ={fixed(energy_ev, 17, 8)}\n\n"
+    )
+
+
+def response(found: Response) -> str:
+    """Dielectric tensor and Born charges; the first index is that of the field."""
+    tensor = "".join(f"      {row(values, 13, 6)}\n" for values in found.dielectric)
+    charges = "".join(
+        f" ion {ion:4d}\n" + "".join(f"{i:5d}{row(values, 12, 5)}\n" for i, values in enumerate(charge, start=1))
+        for ion, charge in enumerate(found.charges_e, start=1)
+    )
+    rule = " " + "-" * 54
+    return (
+        f" {NOTICE}: the response to fields is made up\n\n"
+        f" MACROSCOPIC STATIC DIELECTRIC TENSOR (including local field effects in DFT)\n{rule}\n{tensor}{rule}\n\n"
+        f" BORN EFFECTIVE CHARGES (including local field effects) (in |e|, cummulative output)\n"
+        f" {'-' * 81}\n{charges}\n{_RULE}\n\n"
     )
 
 

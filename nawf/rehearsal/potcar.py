@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from nawf.errors import InputError
+from nawf.files import write_text_atomically
 from nawf.rehearsal.stop import StopError
 
 STAND_IN_DATE = "REHEARSAL"
@@ -192,10 +193,15 @@ def _facts() -> dict[str, dict[str, tuple[float, str]]]:
 
 
 def _write(path: Path, text: str) -> None:
+    """Write a stand-in, or leave it as it is; other jobs may be reading it."""
     try:
-        if path.exists() and STAND_IN_DATE not in path.read_text(encoding="utf-8", errors="replace")[:200]:
-            raise InputError("is no stand-in and stays", where=str(path), hint="choose another folder")
+        if path.exists():
+            there = path.read_text(encoding="utf-8", errors="replace")
+            if there == text:
+                return
+            if STAND_IN_DATE not in there[:200]:
+                raise InputError("is no stand-in and stays", where=str(path), hint="choose another folder")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", where=str(path)) from error
+    write_text_atomically(path, text)

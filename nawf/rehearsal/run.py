@@ -20,7 +20,8 @@ from nawf.rehearsal.faults import Faults, Message, read_faults
 from nawf.rehearsal.incar import Incar
 from nawf.rehearsal.inputs import Inputs, read_incar, read_inputs
 from nawf.rehearsal.outputs import Outputs
-from nawf.rehearsal.scf import History, make_history
+from nawf.rehearsal.response import DIRECTIONS, STEPS, make_response
+from nawf.rehearsal.scf import ElectronicStep, History, make_history
 from nawf.rehearsal.stop import StopError, box
 from nawf.rehearsal.version import NOTICE, VERSION
 from nawf.results.crystal import Crystal
@@ -205,7 +206,7 @@ class _Run:
         for electronic in history.steps:
             self.outputs.oszicar(small_files.oszicar_line(controls.label, electronic))
             self.outputs.outcar(outcar.iteration(electronic, step, controls.n_electrons))
-            self.outputs.vasprun(vasprun.scstep(electronic))
+            self.outputs.vasprun(vasprun.scstep(electronic, whole=electronic.number in (1, len(history.steps))))
             if electronic.number == min(_STEPS_BEFORE_FAULT, len(history.steps)):
                 self.fail_in_the_loop(step)
             time.sleep(pause)
@@ -256,6 +257,8 @@ class _Run:
         """Electronic structure and placeholders, and the ends of the files."""
         inputs, controls = self.inputs, self.inputs.controls
         cell, spins = inputs.cell, controls.ispin
+        if controls.lepsilon and not self.is_stopped:
+            self.respond(crystal)
         bands = make_bands(controls, inputs.kpoints, crystal.species)
         density = density_of_states(bands, inputs.kpoints.weights, controls.nedos)
         self.outputs.outcar(outcar.fermi(bands))
@@ -275,6 +278,22 @@ class _Run:
             os.truncate(file, file.stat().st_size * 2 // 3)
         if self.faults.due(["empty-contcar"]):
             self.outputs.rewrite("CONTCAR", "")
+
+    def respond(self, crystal: Crystal) -> None:
+        """Electronic loops under fields, whose energies are another quantity's, and what comes of them."""
+        controls = self.inputs.controls
+        self.outputs.say("Linear response to external fields")
+        energy_ev = -controls.n_electrons
+        for _ in range(DIRECTIONS):
+            self.outputs.oszicar(small_files.oszicar_head())
+            for number in range(1, STEPS + 1):
+                change_ev = energy_ev if number == 1 else 10.0 ** (-2 * number)
+                step = ElectronicStep(number, energy_ev, change_ev, change_ev / 2, controls.n_bands, change_ev, None)
+                self.outputs.oszicar(small_files.oszicar_line("RMM", step))
+                self.outputs.vasprun(vasprun.scstep(step, whole=False))
+        found = make_response(crystal.species)
+        self.outputs.outcar(outcar.response(found))
+        self.outputs.vasprun(vasprun.response(found))
 
     def write_placeholders(self, crystal: Crystal) -> None:
         """Small files in place of the charge density and its like; empty where INCAR does not want them."""

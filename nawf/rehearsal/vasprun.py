@@ -13,6 +13,7 @@ from nawf.rehearsal.formats import fixed, fortran_e, row
 from nawf.rehearsal.incar import Incar
 from nawf.rehearsal.kpoints import KPoints
 from nawf.rehearsal.potcar import Pseudopotential
+from nawf.rehearsal.response import Response
 from nawf.rehearsal.scf import ElectronicStep
 from nawf.rehearsal.tags import Kind, Value, known_tags
 from nawf.rehearsal.version import NOTICE, VERSION
@@ -101,9 +102,9 @@ def structure_block(crystal: Crystal, name: str = "", free: np.ndarray | None = 
     return text + " </structure>\n"
 
 
-def scstep(step: ElectronicStep) -> str:
-    """One electronic step."""
-    return f"  <scstep>\n{_energies(step.energy_ev, 3, entropy=True)}  </scstep>\n"
+def scstep(step: ElectronicStep, *, whole: bool) -> str:
+    """One electronic step. VASP gives the first and the last of a loop with all parts of the energy."""
+    return f"  <scstep>\n{_energies(step.energy_ev, 3, entropy=whole)}  </scstep>\n"
 
 
 def ionic_results(crystal: Crystal, energy_ev: float, forces: np.ndarray, stress_kbar: np.ndarray | None) -> str:
@@ -112,6 +113,15 @@ def ionic_results(crystal: Crystal, energy_ev: float, forces: np.ndarray, stress
     if stress_kbar is not None:
         text += _varray("stress", stress_kbar, 2)
     return text + _energies(energy_ev, 2, entropy=False)
+
+
+def response(found: Response) -> str:
+    """Dielectric tensor and Born charges; the first index is that of the field."""
+    text = _varray("epsilon", found.dielectric, 2)
+    text += '  <array name="born_charges" >\n   <dimension dim="1">ion</dimension>\n'
+    for charge in found.charges_e:
+        text += "   <set>\n" + "".join(f"    <v>{row(values, 17, 8)} </v>\n" for values in charge) + "   </set>\n"
+    return text + "  </array>\n"
 
 
 def electrons(bands: Bands, density: Density, n_spins: int) -> str:

@@ -10,9 +10,8 @@ from math import isfinite
 
 from nawf.results.crystal import Crystal
 from nawf.results.methods import ElasticMethod, Methods, RelaxMethod
-from nawf.results.outputs import Calculation, Record, RunRecord
+from nawf.results.outputs import Calculation, Record, RunRecord, Voigt
 
-Voigt = tuple[float, float, float, float, float, float]
 VoigtMatrix = tuple[Voigt, Voigt, Voigt, Voigt, Voigt, Voigt]
 
 

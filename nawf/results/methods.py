@@ -60,6 +60,9 @@ class PhononMethod(Method):
         Grid on which F, S and Cv are kept; it starts at 0 K.
     origin : str
         Whose force constants they are and what was done to them, where nawf did not make them; empty for its own.
+    born : bool
+        Whether Born charges and the dielectric tensor are calculated, for what the field of long-wave optical modes
+        does to their frequencies (the non-analytical term).
     """
 
     min_length_a: float = Field(default=12.0, ge=4.0, le=60.0)
@@ -69,6 +72,7 @@ class PhononMethod(Method):
     max_temperature_k: float = Field(default=1000.0, ge=100.0, le=5000.0)
     temperature_step_k: float = Field(default=10.0, ge=1.0, le=50.0)
     origin: str = ""
+    born: bool = False
 
 
 class ElasticMethod(Method):
@@ -106,6 +110,9 @@ class ElasticMethod(Method):
         return tuple(sorted(value))
 
 
+_ONLY_IF_ANY = frozenset({"criterion", "origin", "born"})
+
+
 class Methods(Method):
     """How every property is obtained.
 
@@ -123,13 +130,14 @@ class Methods(Method):
         """Method part of the fingerprint of a property: every setting that can change its value.
 
         The largest number of steps is no part of it: it says when to give up, not what a finished result is. Words
-        on results of others are, where there are any.
+        on results of others are, where there are any, and so are Born charges.
         """
         parts = ["relax", *({prop} & {"phonon", "elastic"})]
         record: dict[str, Scalar] = {"property": prop}
         for part in parts:
             settings = getattr(self, part).model_dump(exclude={"max_steps"})
-            record |= {f"{part}_{key}": _scalar(value) for key, value in settings.items() if value != ""}
+            present = {key: value for key, value in settings.items() if value or key not in _ONLY_IF_ANY}
+            record |= {f"{part}_{key}": _scalar(value) for key, value in present.items()}
         return record
 
 

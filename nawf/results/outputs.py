@@ -6,15 +6,18 @@ ran (``run``).
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
+from math import hypot
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from nawf.results.crystal import Crystal
 from nawf.results.fingerprint import Scalar
 from nawf.results.methods import Methods, PhononMethod, RelaxMethod
 
 Matrix = tuple[tuple[float, float, float], ...]
+Voigt = tuple[float, float, float, float, float, float]
 Calculation = dict[str, Scalar]
 
 
@@ -33,7 +36,7 @@ class Correction(Record):
 
 
 class RunRecord(Record):
-    """Where, when and with what a step ran. Times are UTC.
+    """Where, when and with what a step ran. Times are UTC; those without a zone, as some stores return them, too.
 
     ``electronic_converged`` is None for an engine without electrons; ``corrections`` are those of error handlers, in
     order.
@@ -46,9 +49,32 @@ class RunRecord(Record):
     electronic_converged: bool | None = None
     corrections: tuple[Correction, ...] = ()
 
+    @field_validator("started_at", "finished_at")
+    @classmethod
+    def _time_is_utc(cls, value: datetime) -> datetime:
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
     @property
     def seconds(self) -> float:
         return (self.finished_at - self.started_at).total_seconds()
+
+
+class ForcesAndStress:
+    """The largest force and stress of what has ``forces_ev_per_a`` and ``stress_gpa``, in Voigt's order."""
+
+    if TYPE_CHECKING:
+        forces_ev_per_a: Matrix
+        stress_gpa: Voigt
+
+    @property
+    def max_force_ev_per_a(self) -> float:
+        """Largest force on an atom."""
+        return max(hypot(*force) for force in self.forces_ev_per_a)
+
+    @property
+    def max_stress_gpa(self) -> float:
+        """Largest absolute component of the stress."""
+        return max(map(abs, self.stress_gpa))
 
 
 class RelaxOutput(Record):
@@ -109,7 +135,7 @@ class StaticResult(Record):
     crystal: Crystal
     energy_ev_per_atom: float
     max_force_ev_per_a: float
-    stress_gpa: tuple[float, float, float, float, float, float]
+    stress_gpa: Voigt
     calculation: Calculation
     method: RelaxMethod
     run: RunRecord
@@ -144,6 +170,42 @@ class ForcesOutput(Record):
     run: RunRecord
 
 
+class BornCharges(Record):
+    """Born charges and dielectric tensor of a crystal, ions clamped; a crystal without a band gap has none.
+
+    Attributes
+    ----------
+    gap_ev : float
+        Band gap with the functional of ``calculation``.
+    dielectric : 3 x 3 or None
+        Relative to vacuum.
+    charges_e : 3 x 3 for each atom of ``crystal``, in its order, or None
+        First index: direction of the field; second: of the displacement.
+    calculation : dict
+        Settings of the run; its functional may be another than that of the forces.
+    """
+
+    crystal: Crystal
+    gap_ev: float
+    dielectric: Matrix | None = None
+    charges_e: tuple[Matrix, ...] | None = None
+    calculation: Calculation
+    run: RunRecord
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> BornCharges:
+        expected = len(self.crystal) if self.gap_ev > 0 else None
+        found = None if self.charges_e is None else len(self.charges_e)
+        if found != expected or (self.dielectric is None) != (expected is None):
+            raise ValueError("Born charges and a dielectric tensor go with a band gap, one charge for each atom")
+        return self
+
+    @property
+    def has_gap(self) -> bool:
+        """Whether there are charges."""
+        return self.gap_ev > 0
+
+
 class PhononResult(Record):
     """Harmonic phonons on a mesh and what follows from them, per atom.
 
@@ -154,6 +216,8 @@ class PhononResult(Record):
     total force on a displaced cell (zero for an exact translation-invariant engine). ``sum_rule_violation`` is the
     largest sum of force constants over the atoms that a translation leaves without a force, relative to the largest
     force constant of an atom on itself, before symmetrisation; None in results of versions that did not look.
+    ``born`` has the symmetrised charges of the non-analytical term; None where they were not asked for. That of a
+    crystal without a band gap says so, and the phonons are without the term.
     """
 
     crystal: Crystal
@@ -171,6 +235,7 @@ class PhononResult(Record):
     imaginary_fraction: float
     net_force_ev_per_a: float
     sum_rule_violation: float | None = None
+    born: BornCharges | None = None
     calculation: Calculation
     method: PhononMethod
     relax_method: RelaxMethod

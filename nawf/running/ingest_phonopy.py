@@ -16,7 +16,7 @@ import numpy as np
 
 from nawf.engines.vasp_outputs import joined_run
 from nawf.errors import CalculationError, NawfError
-from nawf.flows.phonon import mesh_properties, sum_rule_violation
+from nawf.flows.phonon import coulomb_ev_a, mesh_properties, sum_rule_violation
 from nawf.results.crystal import Crystal
 from nawf.results.fingerprint import ID_LENGTH, Fingerprint, differences
 from nawf.results.methods import PhononMethod, RelaxMethod
@@ -172,15 +172,13 @@ def _cells(folder: Path, digest: Any) -> tuple[Any, Any, Any]:
 
 def _read_nac(folder: Path, phonon: Any, params: Any, digest: Any) -> None:
     from phonopy.file_IO import parse_BORN
-    from phonopy.physical_units import get_physical_units
 
     path = folder / "BORN"
     if params is None and path.is_file():
         digest.update(content_of(path))
         params = parse_BORN(phonon.primitive, filename=path)
     if params is not None:
-        units = get_physical_units()
-        phonon.nac_params = {"factor": units.Hartree * units.Bohr} | {
+        phonon.nac_params = {"factor": coulomb_ev_a()} | {
             key: value for key, value in params.items() if value is not None
         }
 

@@ -20,9 +20,8 @@ from nawf.engines.vasp_settings import vasp_calculation
 from nawf.errors import CalculationError, NawfError
 from nawf.rehearsal.version import is_rehearsal
 from nawf.results.crystal import Crystal, vector
-from nawf.results.elastic import Voigt
 from nawf.results.methods import RelaxMethod
-from nawf.results.outputs import Calculation, Correction, Matrix, RunRecord
+from nawf.results.outputs import Calculation, Correction, ForcesAndStress, Matrix, RunRecord, Voigt
 from nawf.running.ingest_files import RunFiles, content_of
 
 LOOSEST = RelaxMethod(force_ev_per_a=0.1, stress_gpa=1.0, polish_steps=0)
@@ -36,7 +35,7 @@ _RELAXED = b"reached required accuracy - stopping structural energy minimisation
 
 
 @dataclass(frozen=True)
-class VaspRun:
+class VaspRun(ForcesAndStress):
     """A run whose files are whole.
 
     Attributes
@@ -67,14 +66,6 @@ class VaspRun:
     calculation: Calculation
     method: RelaxMethod
     run: RunRecord
-
-    @property
-    def max_force_ev_per_a(self) -> float:
-        return float(np.linalg.norm(np.array(self.forces_ev_per_a), axis=1).max())
-
-    @property
-    def max_stress_gpa(self) -> float:
-        return max(map(abs, self.stress_gpa))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from maggma.stores import MemoryStore
 from nawf.campaigns.plan import StepState, campaign_phases, make_plan, with_prerequisites
 from nawf.campaigns.schema import Campaign
 from nawf.engines.base import Engine
+from nawf.errors import EngineError
 from nawf.flows.phonon import displaced_cells
 from nawf.phases.library import load_library
 from nawf.results.crystal import Crystal
@@ -185,6 +186,47 @@ def test_a_relaxation_that_ran_out_of_steps_may_be_given_more(planned, carry_out
     carry_out(plan, store)
     assert set(states(planned(store, relax={"max_steps": 500})).values()) == {"done"}
     assert len(load_results(store, properties=["relax"])) == 1
+
+
+def test_a_strained_cell_that_ran_out_of_steps_may_be_given_more(planned, carry_out, store):
+    """Its tensor is done with the steps that it had, and again to do with more of them."""
+    few, more = ({"properties": ("elastic",), "elastic": {"max_steps": n, "strains": [0.01]}} for n in (1, 90))
+    carry_out(planned(store, **few), store)
+    first = load_results(store, properties=["elastic"])[0].record()
+    assert not all(state.converged for state in first.states)
+    assert states(planned(store, **few))["na-hcp", "elastic"] == "done"
+    plan = planned(store, **more)
+    assert states(plan) == {("na-hcp", "relax"): "done", ("na-hcp", "elastic"): "missing"}
+    carry_out(plan, store)
+    (document,) = load_results(store, properties=["elastic"])
+    assert all(state.converged for state in document.record().states)
+    # With all at rest, still more steps are no reason.
+    assert states(planned(store, properties=("elastic",), elastic={"max_steps": 100, "strains": [0.01]})) == {
+        ("na-hcp", "relax"): "done",
+        ("na-hcp", "elastic"): "done",
+    }
+
+
+def test_born_charges_of_an_engine_without_are_refused(planned):
+    with pytest.raises(EngineError, match=r"lennard-jones has no Born charges \(leave out `born`"):
+        planned(phonon={"born": True})
+    # What is not asked for is not missed.
+    assert planned(phonon={"born": True}, properties=("static",)).tasks
+    assert planned(phonon={"born": True}, wanted=["static"]).tasks
+    assert planned(phonon={"born": False}).tasks
+
+
+def test_born_charges_cost(planned, engine):
+    class Charged(type(engine)):
+        def born_job(self, crystal, label):
+            raise NotImplementedError
+
+        def seconds(self, step, n_atoms, n_cells=1):
+            return 1000.0 * n_atoms if step == "born" else super().seconds(step, n_atoms, n_cells)
+
+    plain, born = (planned(by=Charged(), phonon={"born": born}) for born in (False, True))
+    assert born.core_seconds - plain.core_seconds == pytest.approx(2000.0)
+    assert {t.methods.phonon.born for t in born.tasks} == {True}
 
 
 def test_costs_are_positive_and_add_up(planned):

@@ -70,3 +70,13 @@ def test_a_run_with_a_command_is_refused_for_its_potcars(nawf, campaign, tmp_pat
     assert "no POTCAR of PBE_64 for S (S)" in done.err
     assert f"potcar_folder is {tmp_path / 'lib'}" in done.err
     assert not (tmp_path / "nawf.db").exists()
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_born_charges_are_refused_where_there_are_none(nawf, campaign, tmp_path, command):
+    path = campaign("chgnet-r2scan", "phonon: {born: true}\n")
+    path.write_text(path.read_text().replace("[relax, static]", "[phonon]"))
+    done = nawf(command, path)
+    assert done.code == 2
+    assert done.err.splitlines()[-1].startswith("nawf: engine chgnet-r2scan has no Born charges (leave out `born`")
+    assert list(tmp_path.iterdir()) == [path]

@@ -10,7 +10,7 @@ pytest.importorskip("atomate2")
 
 from custodian.custodian import MaxCorrectionsPerJobError, NonRecoverableError, ReturnCodeError, ValidationError
 
-from nawf.engines.vasp_failure import cause_of, last_words
+from nawf.engines.vasp_failure import cause_of, hint_for, last_words
 from nawf.engines.vasp_handlers import FILES_NEEDED, FilesValidator
 
 BOX = """\
@@ -41,6 +41,25 @@ def test_last_words_are_without_frames_tables_and_farewell(folder):
     (folder / "vasp.out").write_text(SUMMARY)
     (folder / "std_err.txt").unlink()
     assert last_words(folder) == ""
+
+
+@pytest.mark.parametrize(
+    ("file", "said", "hint"),
+    [
+        ("vasp.out", "ERROR in subspace rotation PSSYEVX: not enough eigenvalues found", "try fewer ranks"),
+        ("vasp.out", "ERROR in subspace rotation PDSYEVX: not enough eigenvalues found", "try fewer ranks"),
+        ("vasp.out", "WARNING: type information on POSCAR and POTCAR are incompatible", "look at potcar_folder"),
+        ("vasp.out", "ERROR: number of potentials on File POTCAR incompatible with number", "look at potcar_folder"),
+        ("std_err.txt", "forrtl: No space left on device", "make room in run_folder"),
+    ],
+)
+def test_what_to_do_about_a_known_cause_comes_first(folder, file, said, hint):
+    usual = f"see {folder}; a repeated run goes on from its last geometry"
+    assert hint_for(folder) == usual
+    (folder / file).write_text(f" {said}\n")
+    known, found = hint_for(folder).split("; see ", 1)
+    assert hint in known
+    assert f"see {found}" == usual
 
 
 def test_what_is_missing_is_named(folder):

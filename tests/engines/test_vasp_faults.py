@@ -141,12 +141,18 @@ def assert_the_other_is_finished(site: Site) -> None:
     [
         (f"zbrent@2 once {RELAX}", "VaspErrorHandler", "zbrent", "CONTCAR copied to POSCAR; INCAR: EDIFF = 1e-08"),
         (f"edddav {RELAX} until ALGO=All", "VaspErrorHandler", "edddav", "INCAR: ALGO = All"),
+        (
+            f"pssyevx@2 {RELAX} until LSCALAPACK=F",
+            "ScalapackHandler",
+            "pssyevx",
+            "CONTCAR copied to POSCAR; INCAR: LSCALAPACK = False",
+        ),
         (f"nelm {RELAX} until ALGO=All", "ElectronsUnconvergedHandler", "Unconverged", "INCAR: ALGO = All"),
         (f"brmix {RELAX}", "VASP", "brmix", ""),
         (f"subspacematrix {RELAX}", "VASP", "subspacematrix", ""),
         ("zbrent@2 once when FORMULA=NaS GGA=PS NSW=99", "VaspErrorHandler", "zbrent", "CONTCAR copied to POSCAR"),
     ],
-    ids=["zbrent", "edddav", "nelm", "brmix", "subspacematrix", "zbrent in the pre-relaxation"],
+    ids=["zbrent", "edddav", "pssyevx", "nelm", "brmix", "subspacematrix", "zbrent in the pre-relaxation"],
 )
 def test_what_is_recovered_from_is_recorded_and_listed(
     site: Site, fault: str, handler: str, error: str, action: str
@@ -228,11 +234,21 @@ def test_what_was_cut_off_says_why_and_goes_on_in_the_next_run(
     ("fault", "step", "words"),
     [
         (f"zbrent@2 {RELAX}", "relax", "VaspErrorHandler found zbrent 5 times, and the corrections did not help"),
-        (f"pssyevx {RELAX}", "relax", "VaspErrorHandler found pssyevx, and there is no correction left to try"),
+        (
+            f"pssyevx {RELAX}",
+            "relax",
+            "ScalapackHandler found pssyevx 2 times, and there is no correction left to try (the eigenvalue solver "
+            "of this VASP's libraries fails: try fewer ranks (other KPAR and NCORE), or another build; see ",
+        ),
         (f"nelm {STATIC}", "static", "ElectronsUnconvergedHandler found Unconverged"),
         (f"potcar {RELAX}", "relax", "type information on POSCAR and POTCAR are incompatible"),
+        (
+            f"potcar {RELAX}",
+            "relax",
+            "(the POTCARs are not those of the elements: look at potcar_folder, and at what",
+        ),
     ],
-    ids=["zbrent", "pssyevx", "nelm", "potcar"],
+    ids=["zbrent", "pssyevx", "nelm", "potcar", "what to do about potcar"],
 )
 def test_what_has_no_cure_fails_with_its_cause(site: Site, fault: str, step: str, words: str) -> None:
     ended = site.run(fault)

@@ -19,7 +19,13 @@ from custodian.vasp.handlers import (
 from pymatgen.core import Lattice, Structure
 from pymatgen.io.vasp.inputs import Incar, Kpoints
 
-from nawf.engines.vasp_handlers import LEFT_OUT, ElectronsUnconvergedHandler, handlers, run_vasp_kwargs
+from nawf.engines.vasp_handlers import (
+    LEFT_OUT,
+    ElectronsUnconvergedHandler,
+    ScalapackHandler,
+    handlers,
+    run_vasp_kwargs,
+)
 from nawf.engines.vasp_protocols import Step, input_set
 from nawf.engines.vasp_settings import vasp_calculation
 from nawf.rehearsal.potcar import make_potcar_library
@@ -138,7 +144,42 @@ def test_handlers_that_set_smearing_or_mesh_are_not_among_ours():
         "KspacingMetalHandler",
         "UnconvergedErrorHandler",
     }
-    assert ours - theirs == {"ElectronsUnconvergedHandler"}
+    assert ours - theirs == {"ElectronsUnconvergedHandler", "ScalapackHandler"}
+
+
+@pytest.mark.parametrize("routine", ["PSSYEVX", "PDSYEVX"])
+@pytest.mark.parametrize(("protocol", "step"), KINDS)
+def test_a_solver_of_scalapack_that_fails_is_done_without(folder, protocol, step, routine):
+    where = folder(protocol, step)
+    before, algo = scale(where), Incar.from_file(where / "INCAR")["ALGO"]
+    (where / "CONTCAR").write_text((where / "CONTCAR").read_text().replace("0.25", "0.26", 1))
+    geometry = {name: (where / name).read_text() for name in ("POSCAR", "CONTCAR")}
+    handler = ScalapackHandler()
+    assert not handler.check(str(where))
+    with (where / "vasp.out").open("a") as log:
+        log.write(f"ERROR in subspace rotation {routine}: not enough eigenvalues found\n")
+    assert handler.check(str(where))
+    found = handler.correct(str(where))
+    assert found["errors"] == [routine.lower()]
+    assert Incar.from_file(where / "INCAR")["LSCALAPACK"] is False
+    moves = Incar.from_file(where / "INCAR").get("NSW", 0) > 0
+    assert (where / "POSCAR").read_text() == geometry["CONTCAR" if moves else "POSCAR"]
+    assert (where / "error.1.tar.gz").is_file()
+    # The master handler is not to act on the same words, and there is nothing else to try.
+    assert not handlers()[0].check(str(where))
+    assert algo == "Normal"
+    assert handler.correct(str(where))["actions"] is None
+    assert scale(where) == before
+
+
+def test_an_unusual_algorithm_is_the_next_to_go(folder):
+    where = folder("mp24", Step.RELAX)
+    incar = Incar.from_file(where / "INCAR")
+    incar.update({"ALGO": "All", "LSCALAPACK": False})
+    incar.write_file(where / "INCAR")
+    handler = ScalapackHandler()
+    assert handler.correct(str(where))["actions"][-1] == {"dict": "INCAR", "action": {"_set": {"ALGO": "Normal"}}}
+    assert handler.correct(str(where))["actions"] is None
 
 
 def test_every_run_has_handlers_of_its_own():

@@ -13,10 +13,17 @@ from jobflow import Flow, run_locally
 from monty.os.path import zpath
 from pymatgen.io.vasp.inputs import Incar, Kpoints
 
+from nawf.engines import vasp_jobs
 from nawf.engines.base import Label
 from nawf.engines.registry import build_engine, engine_spec
 from nawf.engines.vasp import METHODS, REHEARSAL
-from nawf.engines.vasp_jobs import displaced_crystals, forces_output, plausible_start, stresses_output
+from nawf.engines.vasp_jobs import (
+    displaced_crystals,
+    forces_output,
+    plausible_start,
+    start_record,
+    stresses_output,
+)
 from nawf.engines.vasp_outputs import CellOutput
 from nawf.errors import CalculationError
 from nawf.flows.elastic import elastic_result
@@ -25,7 +32,7 @@ from nawf.flows.phonon import displaced_cells, phonon_result
 from nawf.results.crystal import Crystal
 from nawf.results.elastic import StrainedCells, StrainedState, StressesOutput
 from nawf.results.methods import ElasticMethod, PhononMethod
-from nawf.results.outputs import ForcesOutput, RunRecord
+from nawf.results.outputs import ForcesOutput, RelaxOutput, RunRecord
 from nawf.results.strain import strained, strained_cells
 from nawf.results.tasks import PhaseTask
 from nawf.store.builder import build
@@ -182,6 +189,52 @@ def test_a_strained_cell_that_failed_is_missing_and_the_others_go_on(
     assert len(toy_vasp.attempts("strained")) == len(cells.strains) + 1
 
 
+# Sodium off its site, in a cell without anything to hold it there.
+SKEWED = Crystal.from_arrays(
+    [[3.2, 0.1, 0.0], [0.0, 3.25, 0.05], [0.1, 0.0, 6.4]],
+    ["S", "Na", "S", "Na"],
+    [[0, 0, 0], [0.52, 0.47, 0.26], [0.02, 0.01, 0.51], [0.5, 0.52, 0.76]],
+)
+
+
+@pytest.mark.slow
+def test_a_strained_cell_goes_on_until_its_forces_are_small_enough(toy_vasp, stores, monkeypatch):
+    """With three steps to a run: as many runs as are allowed, and what was done is not done again."""
+    monkeypatch.setattr(vasp_jobs, "STEPS_PER_RUN", 3)
+
+    def state(max_steps):
+        method = ElasticMethod(strains=(0.01,), polish_steps=0, force_ev_per_a=0.01, max_steps=max_steps)
+        cells = StrainedCells(crystal=SKEWED, strains=((0.01, 0, 0, 0, 0, 0),), method=method)
+        unit = vasp_jobs.vasp_strained(engine()._vasp(), cells, 1, True, LABEL)
+        run_flow(Flow([unit]), stores)
+        found = CellOutput.model_validate(plain_all(stores.jobs.get_output(unit.uuid, load=True)))
+        return found, found.strained_state(method.force_ev_per_a)
+
+    output, few = state(6)
+    assert not few.converged
+    assert (few.n_steps, output.non_magnetic) == (6, True)
+    folders = {folder.parent.name.rsplit("-", 1)[0]: folder for folder in toy_vasp.attempts("strained")}
+    spins = {name: Incar.from_file(folder / "INCAR.gz")["ISPIN"] for name, folder in folders.items()}
+    assert spins == {"strained-01": 2, "strained-01-2": 1}
+
+    output, many = state(60)
+    assert many.converged
+    assert many.max_force_ev_per_a <= 0.01
+    assert 6 < many.n_steps <= 24
+    assert all(folder.name == "attempt-01" for folder in toy_vasp.attempts("strained"))
+    lattice = strained(SKEWED, (0.01, 0, 0, 0, 0, 0)).matrix_a
+    np.testing.assert_allclose(output.crystal.matrix_a, lattice, atol=1e-7)
+    _, forces, _ = toy_vasp.evaluate(output.crystal)
+    assert np.linalg.norm(forces, axis=1).max() == pytest.approx(many.max_force_ev_per_a, abs=1e-5)
+
+
+def plain_all(value):
+    """The same for all that is in it."""
+    if isinstance(value, dict):
+        return {key: plain_all(item) for key, item in plain(value).items()}
+    return [plain_all(item) for item in value] if isinstance(value, list) else value
+
+
 @pytest.mark.slow
 def test_the_potential_can_relax_first(toy_vasp, stores, monkeypatch):
     """Na2S, relaxed by the embedded engine; the toy potential then thinks otherwise, but that is its own affair."""
@@ -190,9 +243,47 @@ def test_the_potential_can_relax_first(toy_vasp, stores, monkeypatch):
     unit = engine().relax_job(toy_vasp.crystal, METHOD.relax, LABEL)
     assert [job.name for job in unit.jobs] == ["run_relax", "vasp_relax_from_potential"]
     run_flow(Flow([unit]), stores)
-    found = stores.jobs.get_output(unit.jobs[-1].uuid, load=True)
+    first, found = (stores.jobs.get_output(job.uuid, load=True) for job in unit.jobs)
     assert found["converged"]
     assert toy_vasp.attempts("pre-relax") == []
+    # The run of the potential belongs to the record, and what became of its crystal.
+    assert {"chgnet", "vasp", "custodian"} <= set(found["run"]["versions"])
+    started, ended = (str(f["run"]["started_at"]) for f in (first, found))
+    assert started[:19] == ended[:19]
+    taken = plausible_start(toy_vasp.crystal, Crystal.model_validate(plain(first["crystal"]))) != toy_vasp.crystal
+    handlers = [c["handler"] for c in found["run"]["corrections"]]
+    assert handlers == ([] if taken else ["start"])
+
+
+def plain(document):
+    """A record without the names that JSON of monty adds."""
+    return {key: value for key, value in document.items() if not key.startswith("@")}
+
+
+@pytest.mark.parametrize(
+    ("scale", "expected"),
+    [
+        (1.0, []),
+        (1.03, []),
+        (1.04, [("start", ("the potential changed the volume by +12 %",), ("start: as given",))]),
+        (0.95, [("start", ("the potential changed the volume by -14 %",), ("start: as given",))]),
+    ],
+)
+def test_the_record_tells_whether_the_potential_helped(scale, expected):
+    given = Crystal.from_arrays(np.eye(3) * 3.0, ["Na"], [[0, 0, 0]])
+    relaxed = RelaxOutput(
+        crystal=Crystal.from_arrays(np.eye(3) * 3.0 * scale, ["Na"], [[0, 0, 0]]),
+        energy_ev_per_atom=-1.0,
+        max_force_ev_per_a=0.0,
+        max_stress_gpa=0.0,
+        n_steps=5,
+        converged=True,
+        calculation={},
+        run=run_of(),
+    )
+    found = start_record(given, relaxed)
+    assert [(c.handler, c.errors, c.actions) for c in found.corrections] == expected
+    assert found.model_copy(update={"corrections": ()}) == relaxed.run
 
 
 def test_what_a_potential_made_another_phase_of_is_not_taken():

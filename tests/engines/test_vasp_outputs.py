@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -71,6 +72,29 @@ def test_moments(changes, expected):
 def test_electrons_that_used_up_their_steps_did_not_converge():
     assert electrons_converged(calculation(n_steps=59))
     assert not electrons_converged(calculation(n_steps=60))
+
+
+def test_loops_under_fields_are_no_part_of_the_ground_state():
+    """A run of VASP 6.3.2 for Born charges, which ships with ASE: 13 steps, and 67 under fields behind them."""
+    import ase.test
+    from emmet.core.vasp.models import ElectronicStep
+    from pymatgen.io.vasp.outputs import Vasprun
+
+    file = Path(ase.test.__file__).parent / "testdata/vasp/vasprun_dfpt.xml"
+    vasprun = Vasprun(file, parse_potcar_file=False, parse_dos=False)
+    steps = [ElectronicStep(**step) for step in vasprun.ionic_steps[-1]["electronic_steps"]]
+    assert len(steps) == 80
+
+    def found(nelm, **tags):
+        given = SimpleNamespace(parameters={"NELM": nelm, **tags})
+        return SimpleNamespace(
+            input=given, output=SimpleNamespace(ionic_steps=[SimpleNamespace(electronic_steps=steps)])
+        )
+
+    assert vasprun.converged_electronic
+    assert electrons_converged(found(14, LEPSILON=True))
+    assert not electrons_converged(found(13, LEPSILON=True))
+    assert not electrons_converged(found(80))
 
 
 def test_only_a_relaxation_can_be_stopped_before_its_end():
@@ -182,8 +206,7 @@ def test_times_from_a_store_and_of_now_are_joined():
     now = RunRecord(
         host="n", started_at=early + timedelta(hours=1), finished_at=early + timedelta(hours=2), versions={}
     )
-    stored = now.model_copy(
-        update={"started_at": early.replace(tzinfo=None), "finished_at": early.replace(tzinfo=None)}
-    )
+    naive = {"started_at": early.replace(tzinfo=None), "finished_at": early.replace(tzinfo=None)}
+    stored = RunRecord.model_validate(now.model_dump() | naive)
     joined = joined_run([stored, now])
     assert (joined.started_at, joined.finished_at) == (early, now.finished_at)

@@ -67,7 +67,8 @@ OF_STEP = {
     Step.STATIC: R2SCAN | {"EDIFF": 1e-7, "NSW": 0},
     Step.DISPLACED: R2SCAN | {"EDIFF": 1e-8, "NSW": 0},
     Step.STRAINED: R2SCAN | {"EDIFF": 1e-8, "EDIFFG": -FORCE, "IBRION": 2, "ISIF": 2, "NSW": 99},
-    Step.BORN: PBESOL | {"EDIFF": 1e-8, "IBRION": 8, "ISIF": 2, "NSW": 1, "LEPSILON": True, "LPEAD": True},
+    Step.BORN_GAP: PBESOL | {"EDIFF": 1e-8, "IBRION": -1, "ISIF": 2, "NSW": 0},
+    Step.BORN: PBESOL | {"EDIFF": 1e-8, "IBRION": -1, "ISIF": 2, "NSW": 0, "LEPSILON": True, "LPEAD": True},
 }
 PUBLISHED_STATIC = {"ISMEAR": -5, "LAECHG": True, "LCHARG": True, "LVTOT": True}
 EXCEPTIONS = {

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nawf.quality.gate import GateLimits, judge
+from nawf.results.outputs import BornCharges, Correction
 from nawf.results.verdict import Level
 
 BOLTZMANN_EV_PER_K = 8.617333262e-5
@@ -163,3 +164,30 @@ def test_limits_can_be_loosened(records):
     table["highest_frequency_thz"] = 20.0
     assert judge(records.phonon(**table)).failed
     assert judge(records.phonon(**table), GateLimits(heat_capacity_share=0.4)).level is Level.PASS
+
+
+def born(records, gap_ev, **run):
+    unit = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    charges = {"charges_e": (unit,), "dielectric": unit} if gap_ev else {}
+    return BornCharges(
+        crystal=records.crystal(),
+        gap_ev=gap_ev,
+        calculation={"functional": "PBEsol"},
+        run=records.run().model_copy(update=run),
+        **charges,
+    )
+
+
+def test_a_metal_without_born_charges_is_noted(records, findings):
+    assert findings(judge(records.phonon(born=born(records, 2.0)))) == []
+    verdict = judge(records.phonon(born=born(records, 0.0)))
+    assert findings(verdict) == [("born-charges", "pass")]
+    assert "no band gap with PBEsol" in verdict.reasons[0].message
+
+
+def test_what_happened_to_born_charges_counts(records, findings):
+    fixed = Correction(handler="VaspErrorHandler", errors=("edddav",), actions=("INCAR: ALGO = All",))
+    verdict = judge(records.phonon(born=born(records, 2.0, corrections=(fixed,))))
+    assert findings(verdict) == [("corrections", "pass")]
+    verdict = judge(records.phonon(born=born(records, 2.0, electronic_converged=False)))
+    assert findings(verdict) == [("electronic-convergence", "fail")]

@@ -99,7 +99,9 @@ def test_a_restart_reads_the_wavefunctions(controls: Any) -> None:
     ("tags", "words"),
     [
         ("LEPSILON = T\nMETAGGA = SCAN", "LEPSILON.*meta-GGA"),
-        ("LEPSILON = T", "LEPSILON.*not rehearsed"),
+        ("LEPSILON = T\nIBRION = 2\nNSW = 5", "LEPSILON.*not rehearsed"),
+        ("LEPSILON = T\nIBRION = 8\nNSW = 1", "IBRION = 8 is not rehearsed"),
+        ("LCALCEPS = T", "LCALCEPS.*not rehearsed"),
         ("IBRION = 5\nNSW = 1", "IBRION = 5 is not rehearsed"),
         ("IBRION = 6\nNSW = 1", "IBRION = 6 is not rehearsed"),
         ("NSW = 10", "molecular dynamics"),

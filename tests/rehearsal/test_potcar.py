@@ -114,3 +114,17 @@ def test_mass_is_that_of_the_element() -> None:
     for symbol, valence in VALENCE.items():
         (potential,) = read_potcar(stand_in(symbol, "PBE_54", valence))
         assert potential.mass_u == pytest.approx(atomic_masses[atomic_numbers[potential.element]], abs=0.02)
+
+
+def test_a_stand_in_that_is_there_is_left_alone(tmp_path):
+    """Jobs of one campaign make them at once, while others read them."""
+    make_potcar_library(tmp_path, ["PBE_54"], ["S"])
+    (path,) = tmp_path.rglob("POTCAR*")
+    before = path.stat()
+    make_potcar_library(tmp_path, ["PBE_54"], ["S"])
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    text = path.read_text()
+    path.write_text(text.replace("parameters", "parametres", 1) + "more\n")
+    make_potcar_library(tmp_path, ["PBE_54"], ["S"])
+    assert path.read_text() == text
+    assert [p.name for p in path.parent.iterdir()] == [path.name]

@@ -1,5 +1,6 @@
 import pytest
 
+from nawf.results.fingerprint import Fingerprint
 from nawf.results.methods import ElasticMethod, Methods, PhononMethod, RelaxMethod
 
 OTHER_RELAX = {
@@ -18,6 +19,7 @@ OTHER_PHONON = {
     "max_temperature_k": 900.0,
     "temperature_step_k": 5.0,
     "origin": "someone else",
+    "born": True,
 }
 OTHER_ELASTIC = {
     "strains": (0.004, 0.01),
@@ -56,6 +58,20 @@ def test_every_elastic_setting_but_the_number_of_steps_counts_for_elastic_tensor
     assert (changed.record("elastic") == Methods().record("elastic")) is (name == "max_steps")
     for prop in ("relax", "static", "phonon"):
         assert changed.record(prop) == Methods().record(prop)
+
+
+@pytest.mark.parametrize(
+    ("prop", "name"),
+    [
+        ("relax", "8b9181c7d19e"),
+        ("static", "f7860ae3d194"),
+        ("phonon", "896573a9484f"),
+        ("elastic", "11c396de4dfe"),
+    ],
+)
+def test_names_of_fingerprints_stay_what_they_are(prop, name):
+    """Results in stores go by them: a setting that is new is no part of the record of those who do not use it."""
+    assert Fingerprint(calculation={"engine": "springs"}, method=Methods().record(prop)).id == name
 
 
 def test_strains_stand_in_order_as_text():
