@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -17,7 +17,40 @@ from nawf.strict_yaml import describe_validation_error, read_yaml_mapping
 
 SETTINGS_FILE = "nawf.yaml"
 PREFIX = "NAWF_"
+_PASSWORD = PREFIX + "STORE_PASSWORD"
+"""Read where a store is opened, and kept out of all settings, which are shown and passed on."""
 _LIST_SEPARATOR = os.pathsep
+
+
+class ClusterSettings(BaseModel):
+    """How jobs are handed to a cluster: the section ``cluster`` of ``nawf.yaml``.
+
+    Attributes
+    ----------
+    via : str
+        What carries jobs there, where a command does not say.
+    project : str
+        Project of jobflow-remote; empty for its own setting.
+    worker : str
+        Worker for calculations; empty for the first of the project.
+    analysis_worker : str
+        Worker for jobs of seconds on one core: making cells, collecting, analysing; empty for ``worker``.
+    batch_worker : str
+        Batch worker for displaced and strained cells, many in one job of the queue; empty for ``worker``.
+    resources : dict
+        What a step asks of the queue, in the words of the worker's scheduler; without an entry, the worker's own.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    via: Literal["jobflow-remote", "fireworks"] = "jobflow-remote"
+    project: str = ""
+    worker: str = ""
+    analysis_worker: str = ""
+    batch_worker: str = ""
+    resources: dict[Literal["relax", "static", "displacement", "strain", "born", "analysis"], dict[str, Any]] = Field(
+        default_factory=dict
+    )
 
 
 class Settings(BaseModel):
@@ -26,7 +59,9 @@ class Settings(BaseModel):
     Attributes
     ----------
     store : str
-        File of the embedded store.
+        File of the embedded store, or a MongoDB database as ``mongodb://user@host:27017/database``.
+    store_password_file : str
+        File with the password of the MongoDB user, where neither the address nor ``NAWF_STORE_PASSWORD`` has it.
     structures : tuple of str
         Folders with the user's own phases, besides the shipped ones.
     device : str
@@ -43,13 +78,21 @@ class Settings(BaseModel):
         What relaxes a crystal before r2SCAN does: ``pbesol``, or ``potential`` for the embedded engine.
     potcar_folder : str
         Library of POTCARs where jobs run; empty for pymatgen's setting.
+    gpaw_command : str
+        What starts the processes of a parallel run of GPAW, such as ``mpiexec -n 8``; empty for one process.
+    gpaw_start : str
+        Where relaxations by GPAW begin: ``given``, at the structure itself, or ``potential``, where the embedded
+        engine relaxes it to.
     run_folder : str
-        Folder in which VASP runs are kept, and taken up again after they were cut off.
+        Folder in which runs of VASP and GPAW are kept, and taken up again after they were cut off.
+    cluster : ClusterSettings
+        How jobs are handed to a cluster.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    store: str = Field(default="nawf.db", min_length=1)
+    store: str = Field(default="nawf.db", min_length=1, repr=False)  # it may hold a password
+    store_password_file: str = ""
     structures: tuple[str, ...] = ()
     device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:[0-9]+)?)$")
     workers: int = Field(default=0, ge=0, le=256)
@@ -60,7 +103,10 @@ class Settings(BaseModel):
     vasp_rehearsal_command: str = ""
     vasp_start: str = Field(default="pbesol", pattern=r"^(pbesol|potential)$")
     potcar_folder: str = ""
+    gpaw_command: str = ""
+    gpaw_start: str = Field(default="given", pattern=r"^(given|potential)$")
     run_folder: str = Field(default="nawf-runs", min_length=1)
+    cluster: ClusterSettings = ClusterSettings()
 
 
 def load_settings(
@@ -100,7 +146,8 @@ def load_settings(
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, text in environment.items():
-        if name.startswith(PREFIX) and not name.startswith((PREFIX + "TEST_", PREFIX + "REHEARSAL_")):
+        is_other = name == _PASSWORD or name.startswith((PREFIX + "TEST_", PREFIX + "REHEARSAL_"))
+        if name.startswith(PREFIX) and not is_other:
             key = name.removeprefix(PREFIX).lower()
             is_list = key == "structures"
             values[key] = tuple(filter(None, text.split(_LIST_SEPARATOR))) if is_list else text

@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+pytest_plugins = ["mongo_fixtures", "jobflow_remote_site"]
+
 
 @dataclass(frozen=True)
 class Outcome:

@@ -119,7 +119,15 @@ def test_values_of_the_environment_are_not_repeated(tmp_path):
         with pytest.raises(InputError) as caught:
             load_settings(folder=tmp_path, environment={name: "hunter2"})
         assert "hunter2" not in str(caught.value)
-    assert not [name for name in Settings.model_fields if "pass" in name or "secret" in name or "token" in name]
+    secrets = [name for name in Settings.model_fields if "pass" in name or "secret" in name or "token" in name]
+    assert secrets == ["store_password_file"]
+
+
+def test_a_password_is_no_setting_and_the_file_of_one_is(tmp_path):
+    environment = {"NAWF_STORE_PASSWORD": "hunter2", "NAWF_STORE_PASSWORD_FILE": "/run/secrets/mongo"}
+    settings = load_settings({"store": "mongodb://me:hunter2@host/db"}, folder=tmp_path, environment=environment)
+    assert settings.store_password_file == "/run/secrets/mongo"
+    assert "hunter2" not in repr(settings) + str(settings)
 
 
 def test_settings_do_not_change():

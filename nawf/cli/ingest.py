@@ -32,7 +32,7 @@ def ingest(
 
     from nawf.running.ingest import ingest as bring_in
     from nawf.running.ingest_files import check_folders
-    from nawf.store.stores import open_stores
+    from nawf.store.stores import open_stores, store_exists
 
     settings = settings_for(store, structures)
     library = library_for(settings)
@@ -41,7 +41,7 @@ def ingest(
     console = Console(stderr=True)
     columns = (TextColumn("reading"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn())
     with ExitStack() as open_things:
-        is_there = Path(settings.store).exists()
+        is_there = store_exists(settings.store)
         stores = None
         if is_there or not dry_run:
             stores = open_things.enter_context(open_stores(settings.store, read_only=dry_run))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nawf.cli.context import set_up, settings_for
@@ -42,7 +41,7 @@ def plan(
     """Say what of a campaign is done, what is missing, and what it will cost. Nothing is calculated."""
     from nawf.campaigns.plan import make_plan
     from nawf.engines.preflight import findings
-    from nawf.store.stores import open_stores
+    from nawf.store.stores import open_stores, store_exists
 
     setup = set_up(
         campaign,
@@ -53,7 +52,7 @@ def plan(
         properties=comma_separated(properties),
     )
     arguments = (setup.campaign, setup.phases, setup.engine)
-    if Path(setup.settings.store).exists():
+    if store_exists(setup.settings.store):
         with open_stores(setup.settings.store, read_only=True) as stores:
             made = make_plan(*arguments, stores.results, properties=setup.properties)
     else:
@@ -90,19 +89,20 @@ def plan_table(made: Plan, found: Sequence[Finding] = ()) -> Table:
     return Table(f"Plan of {made.campaign.name}: {made.campaign.title}", columns, rows, notes)
 
 
-def cost_text(made: Plan) -> str:
-    """Estimate for what is missing; that of DFT is a guess, in core-hours."""
+def cost_text(made: Plan, core_seconds: float | None = None) -> str:
+    """Estimate for what is missing, or for a part of it; that of DFT is a guess, in core-hours."""
     from nawf.engines.registry import ENGINES
     from nawf.engines.vasp import REHEARSAL
 
     name = made.engine.spec.name
-    hours = made.core_seconds / 3600
+    seconds = made.core_seconds if core_seconds is None else core_seconds
+    hours = seconds / 3600
     core_hours = f"{float(f'{hours:.2g}'):,.0f}" if hours >= 10 else f"{hours:.1g}"
     if name == REHEARSAL:
         return f"for which VASP itself would take about {core_hours} core-hours (a guess)"
     if name in ENGINES and ENGINES[name].is_dft:
         return f"about {core_hours} core-hours (a guess from the sizes of cells)"
-    return f"about {duration(made.core_seconds)} on one core"
+    return f"about {duration(seconds)} on one core"
 
 
 def campaigns(fmt: FormatOption = Format.TABLE, out: OutOption = None) -> None:

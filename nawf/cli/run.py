@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +22,7 @@ from nawf.cli.options import (
     comma_separated,
 )
 from nawf.cli.plan import cost_text
+from nawf.store.location import log_path, redacted
 
 if TYPE_CHECKING:
     from nawf.campaigns.plan import Plan
@@ -93,7 +93,7 @@ def carry_out(
     from nawf.store.stores import open_stores
 
     settings = setup.settings
-    made = _plan(setup)
+    made = plan_now(setup)
     if made.tasks and prepare is not None:
         prepare(made)
     found = findings(setup.engine, made.tasks)
@@ -101,7 +101,7 @@ def carry_out(
     if made.tasks:
         with open_stores(settings.store):
             pass  # a store that cannot be used is said before anything else
-    _announce(made, settings.store, found)
+    _announce(made, redacted(settings.store), found)
     if not made.tasks:
         return
     number, _ = choose_workers(len(made.tasks), settings.workers, settings.threads, settings.device)
@@ -114,14 +114,14 @@ def carry_out(
     _conclude(summary, settings.store)
 
 
-def _plan(setup: Setup) -> Plan:
-    """Plan against the store; one that is not there yet is not made for it."""
+def plan_now(setup: Setup) -> Plan:
+    """Plan against the store, with what has finished built first; one that is not there yet is not made for it."""
     from nawf.campaigns.plan import make_plan
     from nawf.store.builder import build
-    from nawf.store.stores import open_stores
+    from nawf.store.stores import open_stores, store_exists
 
     arguments = (setup.campaign, setup.phases, setup.engine)
-    if not Path(setup.settings.store).exists():
+    if not store_exists(setup.settings.store):
         return make_plan(*arguments, None, properties=setup.properties)
     with open_stores(setup.settings.store) as stores:
         build(stores, library=setup.library)  # what an interrupted run finished but did not build
@@ -162,9 +162,7 @@ def _announce(made: Plan, location: str, found: Sequence[Finding]) -> None:
 
 
 def _conclude(summary: RunSummary, location: str) -> None:
-    from nawf.running.task import log_path
-
-    typer.echo(f"{len(summary.built)} results in {location}", err=True)
+    typer.echo(f"{len(summary.built)} results in {redacted(location)}", err=True)
     for refused in summary.refused:
         typer.echo(f"  not usable: {refused}", err=True)
     for failure in summary.failures:

@@ -2,51 +2,158 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nawf.cli.context import library_for, settings_for
-from nawf.cli.options import FormatOption, OutOption, StoreOption
+from nawf.cli.options import FormatOption, OutOption, StoreOption, comma_separated
 from nawf.cli.output import emit_tables
 from nawf.errors import StoreFileError
 from nawf.reports.tables import Column, Format, Table
+from nawf.store.location import is_mongo, redacted
+
+if TYPE_CHECKING:
+    from nawf.store.transfer import Counts
 
 store_app = typer.Typer(help="The store that results are kept in.", no_args_is_help=True)
+
+ArchiveArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The archive, such as results.nawf.zip.")]
 
 
 @store_app.command("info")
 def info(store: StoreOption = None, fmt: FormatOption = Format.TABLE, out: OutOption = None) -> None:
-    """Say what the store holds: collections, documents, size, schema version."""
-    from nawf.store.sqlite_check import info as file_info
+    """Say what the store holds: collections, documents, size, schema version, and indexes."""
+    from nawf.store.check import info as store_info
 
     location = settings_for(store).store
-    found = file_info(location)
+    found = store_info(location)
     rows: list[dict[str, Any]] = [
-        {"collection": c.name, "documents": c.documents, "indexed": ", ".join(c.index_fields)}
+        {
+            "collection": c.name,
+            "documents": c.documents,
+            "size_mb": None if c.size_bytes is None else c.size_bytes / 1e6,
+            "indexed": ", ".join(c.index_fields),
+            "missing": ", ".join(c.missing_indexes) or None,
+        }
         for c in found.collections
     ]
-    columns = [
-        Column("collection", "collection"),
-        Column("documents", "documents", ",d"),
-        Column("indexed", "indexed fields"),
-    ]
+    columns = [Column("collection", "collection"), Column("documents", "documents", ",d")]
+    if found.server:
+        columns.append(Column("size_mb", "MB", ".2f"))
+    columns.append(Column("indexed", "indexed fields"))
+    if any(row["missing"] for row in rows):
+        columns.append(Column("missing", "missing indexes"))
     notes = [f"{found.size_bytes / 1e6:.1f} MB, schema version {found.schema_version}"]
-    emit_tables([Table(f"Store {location}", columns, rows, notes)], fmt, out)
+    notes += [found.server] if found.server else []
+    emit_tables([Table(f"Store {redacted(location)}", columns, rows, notes)], fmt, out)
 
 
 @store_app.command("verify")
 def verify(store: StoreOption = None) -> None:
-    """Check that the file is whole, every document can be read, and the indexes agree with the documents."""
-    from nawf.store.sqlite_check import verify as verify_file
+    """Check that the store is whole: every document and all data can be read, and the indexes are right."""
+    from nawf.store.check import verify as verify_store
 
     location = settings_for(store).store
-    problems = verify_file(location)
-    for problem in problems:
-        typer.echo(f"nawf: {location}: {problem}", err=True)
-    if problems:
-        raise StoreFileError(f"{len(problems)} problems found", where=location, hint="restore it from a backup")
-    typer.echo(f"{location}: no problem found")
+    shown = redacted(location)
+    found = verify_store(location)
+    for note in found.notes:
+        typer.echo(f"{shown}: {note}")
+    for problem in found.problems:
+        typer.echo(f"nawf: {shown}: {problem}", err=True)
+    if found.problems:
+        hint = "what a line does not say how to mend comes back from a backup"
+        raise StoreFileError(f"{_counted(len(found.problems), 'problem')} found", where=shown, hint=hint)
+    typer.echo(f"{shown}: no problem found")
+
+
+@store_app.command("copy")
+def copy(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="A store: a file, or mongodb://...")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="Another one; it is made if it is not there.")],
+) -> None:
+    """Copy all documents and data from one store to another; nothing that is newer there is overwritten.
+
+    It can be repeated, and goes on after it was interrupted.
+    """
+    from nawf.store.stores import open_stores
+    from nawf.store.transfer import copy_stores, refuse_same_place
+
+    refuse_same_place(source, target)
+    with open_stores(source, read_only=True) as opened, open_stores(target) as there, _bar() as tell:
+        done = copy_stores(opened, there, tell)
+    _say(done, f"copied to {redacted(target)}")
+
+
+@store_app.command("export")
+def export(
+    file: ArchiveArgument,
+    store: StoreOption = None,
+    results_only: Annotated[
+        bool, typer.Option("--results-only", help="Only what reports need; without raw documents and data.")
+    ] = False,
+    phases: Annotated[str | None, typer.Option("--phases", metavar="ID,ID...", help="Only these phases.")] = None,
+) -> None:
+    """Write the store to one compressed archive with checksums; equal content gives an equal file."""
+    from nawf.store.export import export_archive
+    from nawf.store.stores import open_stores
+
+    location = settings_for(store).store
+    with open_stores(location, read_only=True) as stores, _bar() as tell:
+        chosen = comma_separated(phases)
+        manifest = export_archive(file, stores, results_only=results_only, phases=chosen or None, tell=tell)
+    counts = ", ".join(
+        f"{member.documents:,d} {name.removesuffix('.jsonl')}" for name, member in sorted(manifest.members.items())
+    )
+    typer.echo(f"{counts}: {file.stat().st_size / 1e6:.2f} MB written to {file}")
+
+
+@store_app.command("import")
+def import_(file: ArchiveArgument, store: StoreOption = None) -> None:
+    """Bring an archive into the store; all of it is checked first, and nothing newer is overwritten."""
+    from nawf.store.archive import open_archive
+    from nawf.store.stores import open_stores
+    from nawf.store.transfer import import_archive
+
+    location = settings_for(store).store
+    open_archive(file)  # before a store is made for it
+    with open_stores(location) as stores, _bar() as tell:
+        done = import_archive(file, stores, tell)
+    _say(done, f"imported to {redacted(location)}")
+
+
+@store_app.command("migrate")
+def migrate(store: StoreOption = None) -> None:
+    """Bring the store up to the schema of this nawf, after an update; a file is copied first."""
+    from nawf.store.migrate import migrate as migrate_store
+
+    settings = settings_for(store)
+    shown = redacted(settings.store)
+    done = migrate_store(settings.store, library_for(settings))
+    if done.did_nothing:
+        typer.echo(f"{shown}: up to date, nothing was changed")
+        return
+    if done.backup is not None:
+        typer.echo(f"as it was before: {done.backup}")
+    elif is_mongo(settings.store):
+        typer.echo("a database is not copied; mongodump does that")
+    for index in done.indexes:
+        typer.echo(f"index made: {index}")
+    steps = {
+        "built anew from raw documents": done.built,
+        "marked as of today's schema, which they fit": done.renewed,
+        "removed, as newer ones of the same job stand for them": done.removed,
+    }
+    for what, number in steps.items():
+        if number:
+            typer.echo(f"{_counted(number, 'result')} {what}")
+    for name in done.left:
+        typer.echo(f"nawf: {name}: its raw document is missing; run the phase again", err=True)
+    if done.left:
+        raise typer.Exit(1)
 
 
 def build(
@@ -65,3 +172,27 @@ def build(
     typer.echo(f"{len(summary.built)} results built, {summary.unchanged} up to date")
     for refused in summary.refused:
         typer.echo(f"  not usable: {refused}", err=True)
+
+
+def _say(done: Mapping[str, Counts], where: str) -> None:
+    for title, counts in done.items():
+        parts = [f"{counts.written:,d} {where}", f"{counts.unchanged:,d} there already"]
+        parts += [f"{counts.kept:,d} left as they are there, which is newer"] if counts.kept else []
+        typer.echo(f"{title}: " + ", ".join(parts))
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[str, int, int], None]]:
+    """Bar on a terminal; nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("", total=None)
+        yield lambda what, done, total: progress.update(bar, description=what, completed=done, total=total)

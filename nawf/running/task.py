@@ -6,7 +6,6 @@ import contextlib
 import logging
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 from nawf.engines.base import EngineSpec
 from nawf.engines.registry import build_engine
@@ -14,6 +13,7 @@ from nawf.flows.phase import phase_flow
 from nawf.progress import Listener, listening
 from nawf.results.tasks import PhaseTask
 from nawf.running.watched import WatchedJobStore
+from nawf.store.location import log_path
 from nawf.store.stores import Stores
 
 
@@ -51,8 +51,3 @@ def job_log(location: str) -> Iterator[None]:
             logger.propagate = propagate
         logging.getLogger().removeHandler(handler)
         handler.close()
-
-
-def log_path(location: str) -> Path:
-    """File of the job log of a store."""
-    return Path(location).with_suffix(".log")

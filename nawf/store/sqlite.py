@@ -16,22 +16,10 @@ from typing import Any, Final
 
 import mongomock_ng
 from maggma.core import Sort, Store, StoreError
-from mongomock_ng.filtering import NOTHING
-from mongomock_ng.helpers import get_value_by_dot
-from monty.json import jsanitize
-from pydash import get, has, set_
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
-from nawf.store.matching import (
-    Document,
-    Matcher,
-    Projection,
-    ascending,
-    distinct_values,
-    freeze,
-    mentions,
-    sort_key,
-)
+from nawf.store.documents import grouped, key_value, sanitized
+from nawf.store.matching import Document, Matcher, Projection, distinct_values, mentions, sort_key
 from nawf.store.sqlite_documents import (
     Collection,
     Row,
@@ -283,16 +271,7 @@ class SQLiteStore(Store):
         ``limit`` count, and values of a key may be of several types.
         """
         names = [keys] if isinstance(keys, str) else list(keys)
-        groups: dict[Any, tuple[list[Any], list[Document]]] = {}
-        for document in self.query(criteria, names + list(properties or ()), sort, skip, limit):
-            if all(has(document, name) for name in names):
-                values = [get(document, name) for name in names]
-                groups.setdefault(freeze(values), (values, []))[1].append(document)
-        for values, members in sorted(groups.values(), key=lambda group: ascending(group[0])):
-            head: Document = {}
-            for name, value in zip(names, values, strict=True):
-                set_(head, name, value)
-            yield head, members
+        yield from grouped(self.query(criteria, names + list(properties or ()), sort, skip, limit), names)
 
     def aggregate(self, pipeline: list[Document]) -> list[Document]:
         """Run an aggregation pipeline of MongoDB on this collection, in memory.
@@ -338,8 +317,8 @@ class SQLiteStore(Store):
         key = key or self.key
         names = [key] if isinstance(key, str) else list(key)
         wanted = [
-            (document, pack(document), Matcher({name: _key_value(document, name) for name in names}))
-            for document in self._sanitized(docs if isinstance(docs, list) else [docs])
+            (document, pack(document), Matcher({name: key_value(document, name) for name in names}))
+            for document in sanitized(self, docs if isinstance(docs, list) else [docs])
         ]
         if not wanted:
             return
@@ -355,19 +334,6 @@ class SQLiteStore(Store):
                     insert(db, collection, document, packed)
                 else:
                     overwrite(db, collection, row, old, document, packed)
-
-    def _sanitized(self, docs: Iterable[Any]) -> Iterator[Document]:
-        for raw in docs:
-            document = jsanitize(raw, allow_bson=True, recursive_msonable=True)
-            if self.validator and not self.validator.is_valid(document):
-                if self.validator.strict:
-                    raise ValueError(self.validator.validation_errors(document))
-                self.logger.error(self.validator.validation_errors(document))
-                continue
-            for name in document:
-                if name.startswith("$"):
-                    raise ValueError(f"a field name cannot begin with $: {name}")
-            yield document
 
     def remove_docs(self, criteria: Mapping[str, Any]) -> None:
         """Remove the documents that match, all of them or, on any error, none."""
@@ -409,10 +375,3 @@ class SQLiteStore(Store):
 
     def _identity(self) -> tuple[str, str, str]:
         return self.path, self.collection_name, self.last_updated_field
-
-
-def _key_value(document: Document, name: str) -> Any:
-    value = document[name] if name in document else get_value_by_dot(document, name)
-    if value is NOTHING:
-        raise KeyError(name)
-    return value

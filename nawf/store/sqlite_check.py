@@ -5,35 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from nawf.errors import StoreFileError
+from nawf.store.check import CollectionInfo, StoreInfo
 from nawf.store.sqlite_documents import Collection, all_rows, find_collection, unpack
 from nawf.store.sqlite_file import FileChangedError, StoreFile
 from nawf.store.sqlite_format import SCHEMA_VERSION, wal_path
 from nawf.store.sqlite_index import entries_of
-
-
-@dataclass(frozen=True)
-class CollectionInfo:
-    """One collection of a store file."""
-
-    name: str
-    documents: int
-    index_fields: tuple[str, ...]
-    unique_fields: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class StoreInfo:
-    """A store file at a glance."""
-
-    path: str
-    schema_version: int
-    size_bytes: int
-    """Of the file and its write-ahead log."""
-    collections: tuple[CollectionInfo, ...]
 
 
 def info(path: str | Path) -> StoreInfo:

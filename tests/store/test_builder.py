@@ -1,8 +1,7 @@
-"""From raw jobs to results, with the real engine on the smallest phase."""
+"""From raw jobs to results, with the real engine on the smallest phase; in a file and in a MongoDB database."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from nawf.results.tasks import PhaseTask
 from nawf.store.builder import build
 from nawf.store.query import load_results
 from nawf.store.stores import Stores, open_stores
+from nawf.store.transfer import copy_stores
 
 
 def task_for(phase_id: str, **changes: Any) -> PhaseTask:
@@ -53,10 +53,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def stores(finished: Path, tmp_path: Path) -> Iterator[Stores]:
-    copy = tmp_path / "copy.db"
-    shutil.copy(finished, copy)
-    with open_stores(str(copy)) as opened:
+def stores(finished: Path, place: str) -> Iterator[Stores]:
+    with open_stores(str(finished), read_only=True) as source, open_stores(place) as opened:
+        copy_stores(source, opened)
         yield opened
 
 
@@ -98,6 +97,19 @@ def test_rebuilding_gives_the_same_documents(stores: Stores) -> None:
     before = load_results(stores.results)
     assert len(build(stores, rebuild=True).built) == 3
     assert load_results(stores.results) == before
+
+
+def test_files_and_databases_give_the_same_results(finished: Path, tmp_path: Path, mongo_uri: str) -> None:
+    built = []
+    for place in (str(tmp_path / "again.db"), mongo_uri):
+        with open_stores(str(finished), read_only=True) as source, open_stores(place) as target:
+            copy_stores(source, target)
+            build(target, phases=["na-bcc"])
+            assert build(target).built == []
+            found = sorted(target.results.query(), key=lambda d: d["result_id"])
+            built.append([{k: v for k, v in d.items() if k not in ("_id", "last_updated")} for d in found])
+    assert built[0] == built[1]
+    assert len(built[0]) == 3
 
 
 def test_a_lost_phase_store_is_built_anew(stores: Stores) -> None:

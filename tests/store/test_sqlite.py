@@ -5,20 +5,17 @@ from __future__ import annotations
 import copy
 import pickle
 import sqlite3
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
-from bson import ObjectId
-from jobflow import Flow, JobStore, job, run_locally
+from jobflow import JobStore
 from maggma.core import StoreError
 from maggma.core.validator import Validator
 from maggma.stores import MemoryStore
 from monty.json import MontyDecoder, MontyEncoder
-from pymatgen.core import Lattice, Structure
-from pymongo.errors import DuplicateKeyError, OperationFailure, WriteError
+from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from nawf.store.sqlite import SQLiteStore
-from nawf.store.sqlite_check import verify
 
 
 @pytest.fixture
@@ -37,48 +34,6 @@ def contents(store, **query):
 
 
 # --- jobflow -------------------------------------------------------------------------------------------
-
-
-@job(data="frames")
-def heavy(count):
-    return {"frames": [[float(i), 0.5] for i in range(count)], "count": count}
-
-
-@job
-def light(previous):
-    return previous["count"] + len(previous["frames"])
-
-
-@job(data=Structure)
-def strained(structure):
-    return {"structure": structure.apply_strain(0.01, inplace=False), "note": "strained"}
-
-
-def test_jobflow_runs_on_two_collections_of_one_file(path, tmp_path):
-    docs = SQLiteStore(path, "outputs", index_fields=("uuid", "index", "metadata.phase"), key="uuid")
-    data = SQLiteStore(path, "data", index_fields=("blob_uuid", "job_uuid"), key="blob_uuid")
-    jobs = JobStore(docs, additional_stores={"data": data})
-    first = heavy(40)
-    second = light(first.output)
-    third = strained(Structure(Lattice.cubic(4.2), ["Na", "S"], [[0, 0, 0], [0.5, 0.5, 0.5]]))
-    flow = Flow([first, second, third])
-    flow.update_metadata({"phase": "nas"})
-
-    run_locally(flow, store=jobs, root_dir=tmp_path, ensure_success=True, log=False)
-
-    assert docs.count() == 3
-    assert data.count() == 2
-    assert jobs.get_output(second.uuid) == 80
-    stored = docs.query_one({"uuid": first.uuid})["output"]
-    assert stored["frames"]["store"] == "data"
-    loaded = jobs.query_one({"uuid": first.uuid, "metadata.phase": "nas"}, load=True)["output"]
-    assert loaded["frames"][39] == [39.0, 0.5]
-    structure = MontyDecoder().process_decoded(jobs.get_output(third.uuid, load=True)["structure"])
-    assert structure.lattice.a == pytest.approx(4.242)
-    jobs.remove_docs({"uuid": first.uuid})
-    assert (docs.count(), data.count()) == (2, 1)
-    jobs.close()
-    assert verify(path) == []
 
 
 def test_job_store_survives_serialisation(path):
@@ -189,14 +144,6 @@ def test_changing_the_store_while_reading_it(store):
     assert 250 <= store.count({"state": "new"}) <= 500
 
 
-def test_groupby_takes_what_memory_store_cannot(store):
-    store.update([{"k": i, "g": g} for i, g in enumerate([None, "a", 1, "a", True])] + [{"k": 9}])
-    groups = {repr(head["g"]): sorted(d["k"] for d in docs) for head, docs in store.groupby("g", properties=["k"])}
-    assert groups == {"None": [0], "'a'": [1, 3], "1": [2, 4]}
-    limited = list(store.groupby(["g"], {"g": "a"}, ["k"], sort={"k": -1}, limit=1))
-    assert [[d["k"] for d in docs] for _, docs in limited] == [[3]]
-
-
 def test_aggregate(store):
     store.update([{"k": i, "phase": "ab"[i % 2], "e": float(i)} for i in range(6)])
     pipeline = [
@@ -235,32 +182,6 @@ def test_last_updated_and_newer_in_equal_memory_store(path, kind):
 # --- writing -------------------------------------------------------------------------------------------
 
 
-def test_dotted_keys_name_documents(store):
-    key = ["job.uuid", "job.index"]
-    store.update([{"job": {"uuid": "u", "index": i}, "n": i} for i in (1, 2)], key=key)
-    store.update({"job": {"uuid": "u", "index": 2}, "n": 5}, key=tuple(key))
-    assert sorted(d["n"] for d in store.query()) == [1, 5]
-    with pytest.raises(KeyError, match=r"job\.uuid"):
-        store.update({"job": {"index": 2}}, key=key)
-
-
-def test_id_is_kept_given_and_immutable(store):
-    given = ObjectId()
-    store.update({"k": 1, "_id": given})
-    store.update({"k": 1, "x": 2})
-    assert store.query_one({"_id": given}) == {"_id": given, "k": 1, "x": 2}
-    document = store.query_one({"k": 1})
-    store.update(document | {"x": 3})
-    assert store.query_one({"_id": given})["x"] == 3
-    with pytest.raises(WriteError, match="_id"):
-        store.update({"k": 1, "_id": ObjectId()})
-    with pytest.raises(DuplicateKeyError):
-        store.update({"k": 2, "_id": given})
-    store.update({"_id": "by name", "k": 3}, key="_id")
-    store.update({"_id": "by name", "k": 4}, key="_id")
-    assert sorted(store.distinct("k")) == [1, 4]
-
-
 @pytest.mark.parametrize(
     "bad", [{"k": 2, "$set": 1}, {"no key": 1}, {"k": 2, "x": 2**70}, {"k": 2, "a\0b": 1}, {"k": 2, "x": "\ud800"}]
 )
@@ -270,20 +191,6 @@ def test_a_batch_with_a_bad_document_changes_nothing(store, bad):
         store.update([{"k": 1, "x": 1}, {"k": 5}, bad, {"k": 6}])
     assert not isinstance(caught.value, sqlite3.Error)
     assert contents(store) == [{"k": 0}, {"k": 1}]
-
-
-def test_documents_are_serialised_as_by_mongo_store(store):
-    lattice = Lattice.cubic(3.0)
-    moment = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
-    document = {"k": 1, "lattice": lattice, "when": moment, "raw": b"\0\1", 5: (1, 2), "oid": ObjectId("1" * 24)}
-    memory = MemoryStore(key="k")
-    memory.connect()
-    for each in (memory, store):
-        each.update(document)
-    assert contents(store) == contents(memory)
-    assert "lattice" in document
-    assert document["lattice"] is lattice
-    assert contents(store)[0]["when"] == datetime(2026, 1, 2, 3, 4, 5, 678000)
 
 
 class Positive(Validator):
@@ -310,12 +217,6 @@ def test_validator(path):
         with pytest.raises(ValueError, match="x is -1"):
             store.update([{"k": 3, "x": 1}, {"k": 2, "x": -1}])
         assert store.distinct("k") == [1]
-
-
-def test_long_documents_come_back_whole(store):
-    document = {"k": 1, "text": "x" * 3_000_000, "rows": [[0.1 * i, -i] for i in range(20_000)]}
-    store.update(document)
-    assert contents(store) == [document]
 
 
 def test_transaction_is_one_step(store):

@@ -1,0 +1,60 @@
+"""Where a store is: a file, or a database of a MongoDB server; and how to say so without its password."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+HIDDEN = "***"
+
+_SCHEME = re.compile(r"mongodb(?:\+srv)?://", re.IGNORECASE)
+_SECRET_OPTION = re.compile(r"((?:[^&;?=]*password|authmechanismproperties)=)[^&;]*", re.IGNORECASE)
+
+
+def is_mongo(location: str) -> bool:
+    """Whether a location is a MongoDB database and not a file."""
+    return _SCHEME.match(location) is not None
+
+
+def redacted(location: str) -> str:
+    """The location as it may be shown: without password, with secrets among its options hidden.
+
+    Parameters
+    ----------
+    location : str
+        A file, which comes back as it is; a MongoDB URI, well-formed or not; or a text that ends in one, such as
+        ``--store=mongodb://...``.
+    """
+    found = _SCHEME.search(location)
+    if found is None:
+        return location
+    # An unescaped @, / or ? in a password must not bring it to light: all before the last @ counts as credentials.
+    credentials, at, rest = location[found.end() :].rpartition("@")
+    user = credentials.partition(":")[0]
+    if not at:
+        rest = _without_stray_password(rest)
+    return location[: found.end()] + user + at + _SECRET_OPTION.sub(rf"\1{HIDDEN}", rest)
+
+
+def _without_stray_password(rest: str) -> str:
+    """Hosts and database where nothing was marked as credentials; what stands for a port must be a number."""
+    hosts, slash, path = rest.partition("/")
+    shown = []
+    for host in hosts.split(","):
+        name, colon, port = host.rpartition(":")
+        is_plain = not colon or port.isdigit() or host.endswith("]")
+        shown.append(host if is_plain else f"{name}:{HIDDEN}")
+    return ",".join(shown) + slash + path
+
+
+def log_path(location: str) -> Path:
+    """File of the job log of a store: beside a file; in the current folder, named like it, for a database."""
+    if is_mongo(location):
+        return Path.cwd() / f"{database_name(location) or 'nawf'}.log"
+    return Path(location).with_suffix(".log")
+
+
+def database_name(location: str) -> str:
+    """Name of the database in a MongoDB URI; empty if there is none."""
+    head = _SCHEME.sub("", location, count=1).partition("?")[0]
+    return head.rpartition("@")[2].partition("/")[2]
