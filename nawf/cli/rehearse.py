@@ -22,6 +22,7 @@ from nawf.cli.options import (
 )
 from nawf.cli.run import ThreadsOption, WorkersOption, carry_out
 from nawf.settings import PREFIX
+from nawf.store.location import redacted
 
 if TYPE_CHECKING:
     from nawf.campaigns.plan import Plan
@@ -71,8 +72,9 @@ def rehearse(
 
 def _conclude(campaign: str, store: str, runs: Path) -> None:
     typer.echo(
-        f"These are results of a rehearsal: of the jobs, not of VASP. They are in {store}, and meet no others in any "
-        f"report. Runs are in {runs}. What VASP itself would need: nawf plan {campaign} --engine vasp",
+        f"These are results of a rehearsal: of the jobs, not of VASP. They are in {redacted(store)}, and meet "
+        f"no others in any report. Runs are in {runs}. "
+        f"What VASP itself would need: nawf plan {campaign} --engine vasp",
         err=True,
     )
 

@@ -44,6 +44,13 @@ ENGINES: dict[str, EngineEntry] = {
         "the jobs of vasp with a stand-in for VASP: energies of the embedded potential, not DFT",
         is_dft=False,
     ),
+    "gpaw": EngineEntry(
+        "nawf.engines.gpaw",
+        "GpawEngine",
+        ("fast", "accurate", "coarse"),
+        "r2SCAN by GPAW, plane waves and PAW, without a licence",
+        is_dft=True,
+    ),
 }
 
 

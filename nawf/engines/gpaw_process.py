@@ -1,0 +1,162 @@
+"""One step of GPAW in this process, or in several that a launcher such as mpiexec starts.
+
+The processes of a parallel run all do the same, and GPAW shares out what is inside of it. The first one writes: the
+evaluations in the place of the step, lines of progress, and the answer.
+
+Run as ``python -m nawf.engines.gpaw_process FOLDER`` with a question in the folder.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from nawf.engines.base import Label
+from nawf.engines.gpaw_check import MPI_BACKEND, OWN_MPI, telling_line
+from nawf.engines.gpaw_protocols import Step
+from nawf.engines.gpaw_steps import Gpaw, Output
+from nawf.errors import CalculationError, NawfError
+from nawf.progress import Event, State, emit, listening
+from nawf.results.crystal import Crystal
+from nawf.results.elastic import StrainedCells, StressesOutput
+from nawf.results.methods import RelaxMethod
+from nawf.results.outputs import DisplacedCells, ForcesOutput, RelaxOutput, StaticResult
+
+QUESTION, ANSWER, ERROR = "question.json", "answer.json", "error.txt"
+_PROGRESS = "nawf-progress"
+_LAST_LINES = 20
+
+
+class Question(BaseModel):
+    """A step to do. ``cells`` are those of phonons and elastic tensors, ``crystal`` and ``method`` of the others."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    protocol: str
+    root: Path
+    step: Step
+    label: Label
+    crystal: Crystal | None = None
+    method: RelaxMethod | None = None
+    displaced: DisplacedCells | None = None
+    strained: StrainedCells | None = None
+
+    def answer(self, *, writes: bool = True) -> Output:
+        """Do the step in this process."""
+        gpaw = Gpaw(self.protocol, self.root, writes=writes)
+        if self.displaced is not None:
+            return gpaw.forces(self.displaced, self.label)
+        if self.strained is not None:
+            return gpaw.stresses(self.strained, self.label)
+        if self.crystal is None or self.method is None:
+            raise ValueError("neither a crystal with a method nor cells")
+        do = gpaw.relax if self.step is Step.RELAX else gpaw.static
+        return do(self.crystal, self.method, self.label)
+
+
+_ANSWERS: dict[Step, type[Output]] = {
+    Step.RELAX: RelaxOutput,
+    Step.STATIC: StaticResult,
+    Step.DISPLACED: ForcesOutput,
+    Step.STRAINED: StressesOutput,
+}
+
+
+def answer(question: Question, launcher: str) -> Output:
+    """What a step gives, worked out in this process or in those that a launcher starts.
+
+    Parameters
+    ----------
+    question : Question
+    launcher : str
+        Such as ``mpiexec -n 8``; empty for this process.
+
+    Raises
+    ------
+    CalculationError
+        When a parallel run ends without an answer.
+    """
+    if not launcher:
+        return question.answer()
+    with tempfile.TemporaryDirectory(prefix="nawf-gpaw-") as name:
+        folder = Path(name)
+        (folder / QUESTION).write_text(question.model_dump_json(), encoding="utf-8")
+        command = [*shlex.split(os.path.expandvars(launcher)), sys.executable, "-m", __name__, str(folder)]
+        code, last = _run(command)
+        if not (folder / ANSWER).is_file():
+            given = folder / ERROR
+            why = (
+                given.read_text(encoding="utf-8")
+                if given.is_file()
+                else f"{command[0]} ended with code {code}: {last}"
+            )
+            raise CalculationError(
+                why,
+                where=f"{question.label.phase} {question.step}",
+                hint="a repeated run goes on behind the last evaluation; a run with one process tries more ways",
+            )
+        return _ANSWERS[question.step].model_validate_json((folder / ANSWER).read_text(encoding="utf-8"))
+
+
+def _run(command: list[str]) -> tuple[int, str]:
+    """Run a command; progress is passed on. Its exit code, and the last of what it said besides."""
+    said: list[str] = []
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=environment
+    ) as process:
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                words = line.split()
+                if words[:1] == [_PROGRESS] and len(words) == 3:
+                    emit(State.ADVANCED, done=int(words[1]), total=int(words[2]))
+                elif line.strip():
+                    said = [*said, line.strip()][-_LAST_LINES:]
+            return process.wait(), telling_line(said)
+        except BaseException:
+            process.terminate()
+            raise
+
+
+def main(folder: Path) -> int:
+    """Body of the processes of a parallel run."""
+    os.environ[MPI_BACKEND] = OWN_MPI  # before GPAW is loaded
+    from gpaw.mpi import world
+
+    question = Question.model_validate_json((folder / QUESTION).read_text(encoding="utf-8"))
+    first = world.rank == 0
+
+    def tell(event: Event) -> None:
+        if first and event.state is State.ADVANCED:
+            print(_PROGRESS, event.done, event.total, flush=True)
+
+    try:
+        with listening(tell):
+            found = question.answer(writes=first)
+    except BaseException as error:  # noqa: BLE001 - told to the one who asked
+        # Whoever is left would wait for this process for ever.
+        if first:
+            (folder / ERROR).write_text(_in_words(error), encoding="utf-8")
+        traceback.print_exc()
+        if world.size > 1:
+            world.abort(1)
+        return 1
+    if first:
+        (folder / ANSWER).write_text(found.model_dump_json(), encoding="utf-8")
+    return 0
+
+
+def _in_words(error: BaseException) -> str:
+    return error.what if isinstance(error, NawfError) else f"{type(error).__name__}: {error}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,41 @@
+"""Settings of the machine for GPAW: those of the machine of a job go before those that travelled with it."""
+
+from pathlib import Path
+
+import pytest
+
+from nawf.engines.gpaw_options import GpawOptions
+from nawf.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for name in ("NAWF_GPAW_COMMAND", "NAWF_GPAW_START", "NAWF_RUN_FOLDER"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_settings_and_their_defaults(tmp_path, monkeypatch):
+    options = GpawOptions.of_settings()
+    assert (options.command, options.start, options.root) == ("", "given", tmp_path / "nawf-runs")
+    monkeypatch.setenv("NAWF_GPAW_COMMAND", "mpiexec -n 4")
+    (tmp_path / "nawf.yaml").write_text("gpaw_start: potential\nrun_folder: elsewhere\n")
+    options = GpawOptions.of_settings()
+    assert (options.command, options.start) == ("mpiexec -n 4", "potential")
+    assert options.root == tmp_path / "elsewhere"
+
+
+def test_another_start_is_refused(monkeypatch):
+    monkeypatch.setenv("NAWF_GPAW_START", "pbesol")
+    with pytest.raises(InputError, match="gpaw_start"):
+        GpawOptions.of_settings()
+
+
+def test_the_machine_of_the_job_has_the_last_word(tmp_path, monkeypatch):
+    travelled = GpawOptions(command="mpiexec -n 4", run_folder="/scratch/of/another", start="potential")
+    assert travelled.here() == travelled
+    monkeypatch.setenv("NAWF_GPAW_COMMAND", "srun")
+    here = travelled.here()
+    assert (here.command, here.start) == ("srun", "potential")
+    # No such folder here: what is kept lies in the folder of the job.
+    assert here.root == Path.cwd()
