@@ -10,12 +10,14 @@ from nawf.errors import NawfError
 _PACKAGE_FOLDER = Path(__file__).resolve().parent
 
 
-def shipped_folder(name: Literal["structures", "workflows"], *, package_folder: Path = _PACKAGE_FOLDER) -> Path:
-    """Folder of the shipped phases or campaigns.
+def shipped_folder(
+    name: Literal["structures", "workflows", "deploy"], *, package_folder: Path = _PACKAGE_FOLDER
+) -> Path:
+    """Folder of the shipped phases, campaigns, or templates and tested versions.
 
     Parameters
     ----------
-    name : {"structures", "workflows"}
+    name : {"structures", "workflows", "deploy"}
         Which data.
     package_folder : Path
         Folder of the package; other than the installed one in tests only.

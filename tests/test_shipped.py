@@ -10,8 +10,8 @@ from nawf.errors import NawfError
 from nawf.shipped import shipped_folder
 
 
-@pytest.mark.parametrize("name", ["structures", "workflows"])
-def test_the_installed_package_finds_its_data(name: Literal["structures", "workflows"]) -> None:
+@pytest.mark.parametrize("name", ["structures", "workflows", "deploy"])
+def test_the_installed_package_finds_its_data(name: Literal["structures", "workflows", "deploy"]) -> None:
     folder = shipped_folder(name)
     assert folder.is_dir()
     assert folder.is_relative_to(Path(nawf.__file__).resolve().parent.parent)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from nawf import __version__
+from nawf.cli.doctor import doctor
 from nawf.cli.ingest import ingest
 from nawf.cli.phases import phases_app
 from nawf.cli.plan import campaigns, plan
@@ -16,7 +17,9 @@ from nawf.cli.query import query_app
 from nawf.cli.rehearse import rehearse
 from nawf.cli.report import report_app
 from nawf.cli.run import run
+from nawf.cli.status import cancel, resume, retry, status
 from nawf.cli.store import build, store_app
+from nawf.cli.submit import submit
 from nawf.errors import NawfError
 
 app = typer.Typer(
@@ -28,10 +31,16 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(rehearse)
+app.command()(submit)
+app.command()(status)
+app.command()(retry)
+app.command()(resume)
+app.command()(cancel)
 app.command()(plan)
 app.command()(campaigns)
 app.command()(build)
 app.command()(ingest)
+app.command()(doctor)
 app.add_typer(report_app, name="report")
 app.add_typer(query_app, name="query")
 app.add_typer(store_app, name="store")

@@ -1,0 +1,104 @@
+"""Retry, resume and cancel jobs of jobflow-remote, one by one: each either is changed, or says why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nawf.running.backend import JobState, Outcome
+from nawf.running.jobflow_remote_locks import release
+
+PATIENCE_S = 10
+"""For a lock of the runner, which holds one while it advances a job."""
+
+_STEPS_BEFORE_A_RUN = frozenset({"CHECKED_OUT", "UPLOADED", "SUBMITTED", "RUNNING", "RUN_FINISHED", "DOWNLOADED"})
+_FILE_IS_GONE = "does not exist"
+
+
+def retry(controller: Any, jobs: Sequence[JobState]) -> Outcome:
+    """Begin failed jobs again, or repeat the step at which the runner gave up."""
+    return _each(jobs, lambda job: _retried(controller, job))
+
+
+def resume(controller: Any, jobs: Sequence[JobState]) -> Outcome:
+    """Go on with jobs that were stopped, or are held; those that failed begin again, VASP from its last geometry."""
+
+    def one(job: JobState) -> None:
+        if job.stuck:
+            release(controller, job)
+        elif _state(controller, job) in ("PAUSED", "USER_STOPPED"):
+            controller.resume_job(db_id=job.id, wait=PATIENCE_S)
+        else:
+            _retried(controller, job)
+
+    return _each(jobs, one)
+
+
+def cancel(controller: Any, jobs: Sequence[JobState]) -> Outcome:
+    """Take jobs out of the queue.
+
+    What waits for others goes first: some steps may start when what they wait for is stopped.
+    """
+    by_kind = sorted(jobs, key=lambda job: job.backend_state != "WAITING")
+
+    def one(job: JobState) -> None:
+        state = _state(controller, job)
+        if state == "WAITING":
+            controller.pause_job(db_id=job.id, wait=PATIENCE_S)
+        else:
+            controller.stop_job(db_id=job.id, wait=PATIENCE_S)
+
+    return _each(by_kind, one)
+
+
+def _retried(controller: Any, job: JobState) -> None:
+    info = _info(controller, job)
+    state = info.state.value
+    if state in ("WAITING", "READY"):
+        return  # with another one that it comes after
+    before = info.previous_state.value if info.previous_state else ""
+    error = info.remote.error or ""
+    if state == "REMOTE_ERROR" and before in _STEPS_BEFORE_A_RUN and _FILE_IS_GONE not in error:
+        controller.retry_job(db_id=job.id, wait=PATIENCE_S)
+        return
+    try:
+        controller.rerun_job(db_id=job.id, wait=PATIENCE_S)
+    except ValueError as error:
+        if "Use the 'force' option" not in str(error):
+            raise
+        # What builds on it did without it (the strained cells that collecting them may lack): it is repeated too.
+        controller.rerun_job(db_id=job.id, wait=PATIENCE_S, force=True)
+
+
+def _each(jobs: Sequence[JobState], action: Callable[[JobState], None]) -> Outcome:
+    from jobflow_remote.utils.db import LockedDocumentError
+
+    changed: list[JobState] = []
+    refused: list[tuple[JobState, str]] = []
+    for job in jobs:
+        try:
+            action(job)
+        except LockedDocumentError:
+            refused.append((job, "the runner is at work on it; try again in a minute"))
+        except ValueError as error:
+            refused.append((job, _why(str(error))))
+        else:
+            changed.append(job)
+    return Outcome(tuple(changed), tuple(refused))
+
+
+def _why(message: str) -> str:
+    if "not the last index" in message or "not the highest index" in message:
+        return "what came of it has been calculated already"
+    return message.splitlines()[0] if message else "jobflow-remote refuses"
+
+
+def _state(controller: Any, job: JobState) -> str:
+    return str(_info(controller, job).state.value)
+
+
+def _info(controller: Any, job: JobState) -> Any:
+    found = controller.get_job_info(db_id=job.id)
+    if found is None:
+        raise ValueError("it is not in the queue any more")
+    return found
