@@ -17,10 +17,16 @@ OptionalCampaignArgument = Annotated[
     str | None,
     typer.Argument(metavar="[CAMPAIGN]", help="Report on this campaign; without it, on everything in the store."),
 ]
+ReferenceOption = Annotated[
+    bool, typer.Option("--reference", help="Read the reference results that come with nawf, not a store.")
+]
 StoreOption = Annotated[
     str | None,
     typer.Option(
-        "--store", metavar="FILE", help="The store, instead of nawf.db (of nawf-rehearsal.db in rehearsals)."
+        "--store",
+        metavar="STORE",
+        help="The store, instead of nawf.db (of nawf-rehearsal.db in rehearsals): a file, "
+        "or mongodb://user@host:27017/database.",
     ),
 ]
 StructuresOption = Annotated[

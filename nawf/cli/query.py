@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nawf.cli.context import settings_for
-from nawf.cli.options import FormatOption, OutOption, StoreOption, comma_separated, elements_of
+from nawf.cli.options import FormatOption, OutOption, ReferenceOption, StoreOption, comma_separated, elements_of
 from nawf.cli.output import emit, emit_tables
+from nawf.cli.report_results import stored_results
 from nawf.errors import InputError
 from nawf.reports.tables import Column, Format, Table
 
@@ -57,6 +58,7 @@ def query(
     ] = None,
     verdict: Annotated[str | None, typer.Option("--verdict", help="pass, warn or fail.")] = None,
     store: StoreOption = None,
+    reference: ReferenceOption = False,
     fmt: FormatOption = Format.TABLE,
     out: OutOption = None,
 ) -> None:
@@ -75,7 +77,7 @@ def query(
     starts = comma_separated(fingerprint)
     documents = [
         d
-        for d in _load(store, comma_separated(phase), properties)
+        for d in _load(store, reference, comma_separated(phase), properties)
         if (elements is None or set(d.chemical_system.split("-")) <= elements)
         and (engine is None or d.provenance.engine == engine)
         and (not starts or d.fingerprint_id.startswith(starts) or d.calculation_id.startswith(starts))
@@ -89,11 +91,12 @@ def query(
 def show(
     result_id: Annotated[str, typer.Argument(metavar="RESULT", help="Result, as nawf query names it.")],
     store: StoreOption = None,
+    reference: ReferenceOption = False,
     out: OutOption = None,
 ) -> None:
     """Print one result whole, as JSON: settings, verdict, provenance, numbers."""
     phase = result_id.split("/")[0]
-    matching = [d for d in _load(store, (phase,), ()) if d.result_id.startswith(result_id)]
+    matching = [d for d in _load(store, reference, (phase,), ()) if d.result_id.startswith(result_id)]
     if len(matching) != 1:
         what = "no result has this name" if not matching else f"{len(matching)} results begin so"
         raise InputError(what, where=result_id, hint="nawf query lists the results")
@@ -101,11 +104,16 @@ def show(
 
 
 @query_app.command("fingerprints")
-def fingerprints(store: StoreOption = None, fmt: FormatOption = Format.TABLE, out: OutOption = None) -> None:
+def fingerprints(
+    store: StoreOption = None,
+    reference: ReferenceOption = False,
+    fmt: FormatOption = Format.TABLE,
+    out: OutOption = None,
+) -> None:
     """List the settings under which the store holds results, with counts, and the names that --fingerprint takes."""
     from nawf.results.groups import fingerprint_groups
 
-    groups = fingerprint_groups(_load(store, (), ()))
+    groups = fingerprint_groups(_load(store, reference, (), ()))
     notes = [
         "Results of unlike calculations, with unlike potentials of an element or obtained in unlike ways never meet "
         "in a diagram.",
@@ -115,12 +123,11 @@ def fingerprints(store: StoreOption = None, fmt: FormatOption = Format.TABLE, ou
     emit_tables([Table("Fingerprints", _FINGERPRINT_COLUMNS, [_group_row(g) for g in groups], notes)], fmt, out)
 
 
-def _load(store: str | None, phases: tuple[str, ...], properties: tuple[str, ...]) -> list[ResultDocument]:
-    from nawf.store.query import load_results
-    from nawf.store.stores import open_stores
-
-    with open_stores(settings_for(store).store, read_only=True) as stores:
-        return load_results(stores.results, phases=phases or None, properties=properties or None)
+def _load(
+    store: str | None, reference: bool, phases: tuple[str, ...], properties: tuple[str, ...]
+) -> list[ResultDocument]:
+    location = settings_for(store).store
+    return stored_results(location, reference=reference, phases=phases or None, properties=properties or None)
 
 
 def _row(document: ResultDocument) -> dict[str, Any]:

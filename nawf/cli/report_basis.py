@@ -52,6 +52,7 @@ def basis_for(options: EnergyOptions) -> Basis:
         settings=settings_line(chosen[0]),
         caption=caption(chosen[0]),
         missing=missing,
+        missing_elements=found.elements,
         command=command_line(),
     )
 
@@ -124,7 +125,7 @@ def survey_for(options: ReportOptions) -> Survey:
         raise found.nothing()
     remarks: tuple[str, ...] = ()
     steps: list[OpenStep] = []
-    if found.campaign is not None and not starts:
+    if found.campaign is not None and not starts and not options.reference:
         try:
             steps = _open_steps(options, found)
         except EngineError as error:

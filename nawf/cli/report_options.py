@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from nawf.cli.options import FormatOption, OptionalCampaignArgument, OutOption, StoreOption, StructuresOption
+from nawf.cli.options import (
+    FormatOption,
+    OptionalCampaignArgument,
+    OutOption,
+    ReferenceOption,
+    StoreOption,
+    StructuresOption,
+)
 from nawf.errors import InputError
 from nawf.reports.tables import Format
 
@@ -31,9 +38,9 @@ ExcludeTagOption = Annotated[
 ExcludeOriginOption = Annotated[
     list[str] | None, typer.Option("--exclude-origin", help="experimental, dft or prototype; may be repeated.")
 ]
-ReferenceOption = Annotated[
+ReferencePhaseOption = Annotated[
     list[str] | None,
-    typer.Option("--reference", metavar="EL=ID", help="Reference phase of an element, such as Na=na-bcc."),
+    typer.Option("--reference-phase", metavar="EL=ID", help="Reference phase of an element, such as Na=na-bcc."),
 ]
 SoftOption = Annotated[
     bool | None,
@@ -58,6 +65,7 @@ class ReportOptions:
     fingerprint: FingerprintOption = None
     engine: EngineFilterOption = None
     store: StoreOption = None
+    reference: ReferenceOption = False
     structures: StructuresOption = None
     fmt: FormatOption = Format.TABLE
     out: OutOption = None
@@ -74,16 +82,16 @@ class EnergyOptions(ReportOptions):
     """Further options of reports of energies: at which conditions, and counted from which elements."""
 
     temperature: TemperatureOption = None
-    reference: ReferenceOption = None
+    reference_phase: ReferencePhaseOption = None
     include_soft: SoftOption = None
 
     def references(self, campaign: Campaign | None) -> dict[str, str]:
         """Reference phases by element: the campaign's, and on top those of the command line."""
         named = dict(campaign.references) if campaign else {}
-        for text in self.reference or []:
+        for text in self.reference_phase or []:
             element, _, phase = (part.strip() for part in text.partition("="))
             if not (element and phase):
-                raise InputError(f"--reference {text!r} is not of the form EL=ID", hint="such as Na=na-bcc")
+                raise InputError(f"--reference-phase {text!r} is not of the form EL=ID", hint="such as Na=na-bcc")
             named[element] = phase
         return named
 

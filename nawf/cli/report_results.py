@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from nawf.cli.context import library_for, settings_for
 from nawf.cli.options import comma_separated, elements_of
 from nawf.errors import CampaignError, InputError, ReportError
+from nawf.store.location import redacted
 
 if TYPE_CHECKING:
     from nawf.campaigns.schema import Campaign
@@ -49,6 +50,12 @@ class Found:
         if self.phases is not None:
             return [p.id for p in self.phases]
         return sorted({d.phase for d in self.documents})
+
+    @property
+    def elements(self) -> dict[str, frozenset[str]]:
+        """Elements of the phases of the campaign, and of those with results."""
+        of_campaign = {p.id: p.elements for p in self.phases or ()}
+        return of_campaign | {d.phase: frozenset(d.chemical_system.split("-")) for d in self.documents}
 
     def comparable(self, properties: Collection[str], *, of: str | None = None) -> list[ResultDocument]:
         """Results of some properties that may stand in one report.
@@ -92,14 +99,14 @@ def find_results(options: ReportOptions) -> Found:
     InputError
         When an option names a phase that is not there.
     """
-    from nawf.store.query import load_results
-    from nawf.store.stores import open_stores
-
+    if options.reference and options.store is not None:
+        raise InputError("--reference reads no store", hint="leave --store out, or --reference")
     settings = settings_for(options.store, options.structures)
     campaign = options.load_campaign()
     phases = _campaign_phases(options, campaign, settings)
-    with open_stores(settings.store, read_only=True) as stores:
-        documents = load_results(stores.results, phases=None if phases is None else [p.id for p in phases])
+    documents = stored_results(
+        settings.store, reference=options.reference, phases=None if phases is None else [p.id for p in phases]
+    )
     documents = _of_engine(options, campaign, documents)
     if campaign is None:
         documents = _named(options, documents)
@@ -111,9 +118,28 @@ def find_results(options: ReportOptions) -> Found:
     return Found(options, settings, campaign, phases, tuple(documents), left_out)
 
 
+def stored_results(
+    location: str,
+    *,
+    reference: bool = False,
+    phases: Collection[str] | None = None,
+    properties: Collection[str] | None = None,
+) -> list[ResultDocument]:
+    """Results of a store, or the reference results that come with nawf."""
+    if reference:
+        from nawf.store.reference import reference_results
+
+        return [d for d in reference_results(phases) if properties is None or d.property in properties]
+    from nawf.store.query import load_results
+    from nawf.store.stores import open_stores
+
+    with open_stores(location, read_only=True) as stores:
+        return load_results(stores.results, phases=phases, properties=properties)
+
+
 def command_line() -> str:
     """The command that is running, as it would be typed."""
-    return shlex.join(["nawf", *sys.argv[1:]])
+    return shlex.join(["nawf", *map(redacted, sys.argv[1:])])
 
 
 def settings_line(document: ResultDocument) -> str:
@@ -140,8 +166,10 @@ def _nothing(options: ReportOptions, settings: Settings, prop: str | None = None
     how = f" --properties {prop}" if prop else ""
     return ReportError(
         f"there are no {prop + ' ' if prop else ''}results for this report",
-        where=settings.store,
-        hint=f"nawf run {options.campaign or 'CAMPAIGN'}{how} makes them",
+        where="reference results" if options.reference else redacted(settings.store),
+        hint="nawf query --reference lists them"
+        if options.reference
+        else f"nawf run {options.campaign or 'CAMPAIGN'}{how} makes them",
     )
 
 

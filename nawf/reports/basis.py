@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from nawf.errors import ReportError
+from nawf.phases.formula import parse_formula
 from nawf.reports.tables import Column, shown
 from nawf.results.energetics import PhaseEnergetics
 from nawf.thermo.conditions import Condition
@@ -37,6 +38,8 @@ class Basis:
         The same for a picture: engine and functional.
     missing : mapping of phase to reason
         Phases that should have been here.
+    missing_elements : mapping of phase to set of elements
+        What these consist of, where it is known.
     command : str
         The command that makes this report.
     """
@@ -48,6 +51,7 @@ class Basis:
     settings: str = ""
     caption: str = ""
     missing: Mapping[str, str] = field(default_factory=dict)
+    missing_elements: Mapping[str, frozenset[str]] = field(default_factory=dict)
     command: str = ""
 
     def __post_init__(self) -> None:
@@ -94,29 +98,40 @@ class Basis:
     def _soft_used(self) -> bool:
         return self.include_soft and any(not c.is_static for c in self.conditions)
 
-    def notes(self) -> list[str]:
-        """Settings, references, marks, what was left out, and the command."""
+    def notes(self, within: frozenset[str] | None = None) -> list[str]:
+        """Settings, references, marks, what was left out, and the command.
+
+        Parameters
+        ----------
+        within : set of str, optional
+            The elements that the report is about; nothing is said of phases with others.
+        """
         lines = [self.settings] if self.settings else []
-        lines += self._reference_notes()
-        lines += self._mark_notes()
-        lines += self._left_out_notes()
+        lines += self._reference_notes(within)
+        lines += self._mark_notes(within)
+        lines += self._left_out_notes(within)
         if self.command:
             lines.append(f"Made by: {self.command}")
         return lines
 
-    def _reference_notes(self) -> list[str]:
+    def _reference_notes(self, within: frozenset[str] | None) -> list[str]:
         by_choice: dict[str, list[str]] = {}
         for condition, references in self.element_references.items():
-            text = ", ".join(f"{el} = {r.phase}" + (" (named)" if r.is_named else "") for el, r in references.items())
+            text = ", ".join(
+                f"{el} = {r.phase}" + (" (named)" if r.is_named else "")
+                for el, r in references.items()
+                if within is None or el in within
+            )
             by_choice.setdefault(text, []).append(condition.label)
         lines = [f"Element references: {text} ({', '.join(labels)})" for text, labels in by_choice.items()]
         for condition, entry_set in self.entry_sets.items():
-            lines += [f"Note: {note}." for note in extrapolation_notes(entry_set.elements, condition)]
+            elements = [el for el in entry_set.elements if within is None or el in within]
+            lines += [f"Note: {note}." for note in extrapolation_notes(elements, condition)]
         return lines
 
-    def _mark_notes(self) -> list[str]:
+    def _mark_notes(self, within: frozenset[str] | None) -> list[str]:
         lines = []
-        marks = {e.phase: self.marks(e.phase) for e in self.entries}
+        marks = {e.phase: self.marks(e.phase) for e in self.entries if within is None or within >= set(e.composition)}
         soft = [self._soft_note(p) for p, m in marks.items() if SOFT in m]
         if soft:
             lines.append(f"{SOFT} imaginary modes, missing from the free energy at T ≥ 0 K: " + "; ".join(soft))
@@ -136,13 +151,18 @@ class Basis:
         by = shown(MEV_PER_EV * shift, "+.1f")
         return f"{text} (as real modes they would shift G({hottest:g} K) by {by} meV/atom)"
 
-    def _left_out_notes(self) -> list[str]:
+    def _left_out_notes(self, within: frozenset[str] | None) -> list[str]:
+        elements = {e.phase: frozenset(parse_formula(e.formula)) for e in self.energetics} | {**self.missing_elements}
+
+        def counts(phase: str) -> bool:
+            return within is None or phase not in elements or elements[phase] <= within
+
         by_reason: dict[tuple[str, str], list[str]] = {}
         for condition, entry_set in self.entry_sets.items():
-            for left in entry_set.left_out:
+            for left in filter(lambda left: counts(left.phase), entry_set.left_out):
                 by_reason.setdefault((left.phase, left.reason), []).append(condition.label)
         lines = [f"Left out at {', '.join(labels)}: {p}: {reason}" for (p, reason), labels in by_reason.items()]
-        return lines + missing_notes(self.missing)
+        return lines + missing_notes({p: reason for p, reason in self.missing.items() if counts(p)})
 
 
 def condition_key(name: str, condition: Condition, unit: str) -> str:

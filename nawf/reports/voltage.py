@@ -95,7 +95,13 @@ def voltage_table(basis: Basis, profiles: Profiles) -> Table:
     if request.is_sulfur_against_sodium:
         notes += _published_notes()
     title = f"Voltage of {request.host} against {request.ion}/{request.ion}+ (V)"
-    return Table(title, _COLUMNS, rows, notes + basis.notes())
+    return Table(title, _COLUMNS, rows, notes + basis.notes(_elements(basis, request)))
+
+
+def _elements(basis: Basis, request: ProfileRequest) -> frozenset[str]:
+    """Elements of host and ion: phases with others take no part."""
+    host, _ = next(iter(basis.entry_sets.values())).composition_of(request.host)
+    return frozenset(host) | {request.ion}
 
 
 def _rows(condition: Condition, path: str, plateaus: Sequence[Plateau]) -> list[dict[str, Any]]:

@@ -190,7 +190,7 @@ def test_a_disk_that_fills_up_during_a_run(tmp_path: Path) -> None:
         (("voltage",), ["--host"]),
         (("formation", "-T", "warm"), ["warm"]),
         (("formation", "-T", "-3"), ["-3"]),
-        (("formation", "--reference", "Na"), ["EL=ID"]),
+        (("formation", "--reference-phase", "Na"), ["EL=ID"]),
         (("formation", "--fingerprint", "abc"), []),
         (("formation", "--exclude", "unobtainium"), ["unobtainium"]),
     ],

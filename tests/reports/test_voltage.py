@@ -108,3 +108,31 @@ def test_marks_references_and_command_are_explained_below(make):
     basis = make.basis(energetics, (300,), include_soft=True, settings="engine x", command="nawf report voltage")
     notes = list(table_of(basis, "S").notes)
     assert notes[-len(basis.notes()) :] == basis.notes()
+
+
+def test_nothing_is_said_of_phases_with_other_elements(make):
+    """The profile of sulfur against sodium does not depend on phosphides, nor on what is wrong with them."""
+    phases = {
+        "na": ("Na", 0.0),
+        "s": ("S", 0.0),
+        "p": ("P", 0.0),
+        "na2s": ("Na2S", -1.2),
+        "na3p": ("Na3P", -0.4),
+        "p4s3": ("P4S3", -0.2),
+    }
+    warned = {name: {"warnings": ("too large",)} for name in ("na2s", "p", "na3p")}
+    energetics = make.energetics(phases, **warned, p4s3={"vibrations": None})
+    missing = {"nap": "it failed", "na2s2": "it failed too", "unknown": "who knows"}
+    elements = {"nap": frozenset({"Na", "P"}), "na2s2": frozenset({"Na", "S"})}
+    basis = make.basis(energetics, (300,), missing=missing, missing_elements=elements)
+    whole, notes = "\n".join(basis.notes()), "\n".join(table_of(basis, "S").notes)
+    for told, kept in {"* na2s: too large": True, "* p: too large": False, "* na3p: too large": False}.items():
+        assert told in whole
+        assert (told in notes) == kept
+    assert "p4s3" in whole
+    assert "p4s3" not in notes
+    assert "Element references: Na = na, S = s (" in notes
+    assert "Missing (it failed too): na2s2" in notes
+    assert "Missing (who knows): unknown" in notes
+    assert "Missing (it failed):" in whole
+    assert "Missing (it failed):" not in notes
