@@ -83,6 +83,9 @@ class Settings(BaseModel):
     gpaw_start : str
         Where relaxations by GPAW begin: ``given``, at the structure itself, or ``potential``, where the embedded
         engine relaxes it to.
+    gpaw_hessian : str
+        What minimisers of GPAW's relaxations begin with: ``potential``, the Hessian of the embedded engine where
+        that is installed, or ``none``, one stiffness for all directions.
     run_folder : str
         Folder in which runs of VASP and GPAW are kept, and taken up again after they were cut off.
     cluster : ClusterSettings
@@ -105,6 +108,7 @@ class Settings(BaseModel):
     potcar_folder: str = ""
     gpaw_command: str = ""
     gpaw_start: str = Field(default="given", pattern=r"^(given|potential)$")
+    gpaw_hessian: str = Field(default="potential", pattern=r"^(potential|none)$")
     run_folder: str = Field(default="nawf-runs", min_length=1)
     cluster: ClusterSettings = ClusterSettings()
 

@@ -83,12 +83,14 @@ def calculator_of(evaluate: Evaluate) -> Any:
     return FunctionCalculator()
 
 
-def relax_with_ase(crystal: Crystal, calculator: Any, method: RelaxMethod) -> Relaxation:
+def relax_with_ase(
+    crystal: Crystal, calculator: Any, method: RelaxMethod, hessian: np.ndarray | None = None
+) -> Relaxation:
     """Relax cell and ions with BFGS, forces and stress projected on the space group of the start.
 
     Projection keeps the symmetry exactly and averages numerical noise out of the gradient. BFGS on the cell
     filter takes a third of the steps of FIRE for these phases. The step with the smallest residuals is the
-    result.
+    result. ``hessian`` is what BFGS begins with, of :func:`nawf.engines.ase_hessian.first_hessian`.
 
     Notes
     -----
@@ -97,7 +99,7 @@ def relax_with_ase(crystal: Crystal, calculator: Any, method: RelaxMethod) -> Re
     """
     atoms = _symmetric_atoms(crystal, calculator, method.symprec_a)
     best = _Best(method.force_ev_per_a, method.stress_gpa, method.polish_steps)
-    n_steps, _ = _minimise(atoms, _remembering_filter, best, method.max_steps, announce=True)
+    n_steps, _ = _minimise(atoms, _remembering_filter, best, method.max_steps, announce=True, hessian=hessian)
     return Relaxation(
         crystal=best.crystal,
         energy_ev_per_atom=best.energy_ev / len(atoms),

@@ -52,11 +52,12 @@ class GpawEngine:
         from jobflow import Flow
 
         from nawf.engines.gpaw_jobs import gpaw_relax, gpaw_relax_from_potential
+        from nawf.engines.potential import relaxed_by_potential
 
         task = self._task()
         if task.options.start != "potential":
             return gpaw_relax(task, crystal, method, label)
-        first = _relaxed_by_potential(crystal, label)
+        first = relaxed_by_potential(crystal, label)
         second = gpaw_relax_from_potential(task, crystal, first.output, method, label)
         return Flow([first, second], output=second.output, name="relax")
 
@@ -93,12 +94,3 @@ class GpawEngine:
         from nawf.engines.gpaw_jobs import GpawTask
 
         return GpawTask(protocol=self.spec.protocol, options=GpawOptions.of_settings())
-
-
-def _relaxed_by_potential(crystal: Any, label: Label) -> Any:
-    """Job of a first relaxation with the embedded engine."""
-    from nawf.engines.in_process import run_relax
-    from nawf.engines.registry import build_engine, engine_spec
-
-    spec = engine_spec("chgnet-r2scan", "coarse")
-    return run_relax(spec, crystal, build_engine(spec).methods().relax, label)

@@ -11,14 +11,12 @@ from nawf.engines.base import Label
 from nawf.engines.gpaw_options import GpawOptions
 from nawf.engines.gpaw_process import Question, answer
 from nawf.engines.gpaw_protocols import Step
+from nawf.engines.potential import plausible_start, potential_hessian
 from nawf.progress import step_of
 from nawf.results.crystal import Crystal
 from nawf.results.elastic import StrainedCells, StressesOutput
 from nawf.results.methods import RelaxMethod
 from nawf.results.outputs import DisplacedCells, ForcesOutput, RelaxOutput, StaticResult
-
-MOST_VOLUME_CHANGE = 0.1
-"""Of a relaxation with the potential; beyond that the start is taken as it was given."""
 
 
 class GpawTask(BaseModel):
@@ -41,7 +39,7 @@ class GpawTask(BaseModel):
 def gpaw_relax(task: GpawTask, crystal: Crystal, method: RelaxMethod, label: Label) -> RelaxOutput:
     """Relax cell and ions."""
     with step_of(label.phase, "relax"):
-        return task.answer(Step.RELAX, label, crystal=crystal, method=method)
+        return _relaxed(task, crystal, method, label)
 
 
 @job(output_schema=RelaxOutput)
@@ -50,7 +48,7 @@ def gpaw_relax_from_potential(
 ) -> RelaxOutput:
     """The same from where a potential relaxed to, if that is still the same phase."""
     with step_of(label.phase, "relax"):
-        return task.answer(Step.RELAX, label, crystal=plausible_start(crystal, relaxed.crystal), method=method)
+        return _relaxed(task, plausible_start(crystal, relaxed.crystal), method, label)
 
 
 @job(output_schema=StaticResult)
@@ -74,7 +72,7 @@ def gpaw_stresses(task: GpawTask, cells: StrainedCells, label: Label) -> Stresse
         return task.answer(Step.STRAINED, label, strained=cells)
 
 
-def plausible_start(crystal: Crystal, relaxed: Crystal) -> Crystal:
-    """What a potential relaxed to, or the crystal itself where its volume changed by more than a tenth."""
-    change = relaxed.volume_a3 / crystal.volume_a3 - 1.0
-    return relaxed if abs(change) <= MOST_VOLUME_CHANGE else crystal
+def _relaxed(task: GpawTask, crystal: Crystal, method: RelaxMethod, label: Label) -> RelaxOutput:
+    hessian = potential_hessian(crystal) if task.options.here().hessian == "potential" else None
+    found: RelaxOutput = task.answer(Step.RELAX, label, crystal=crystal, method=method, hessian=hessian)
+    return found

@@ -21,12 +21,17 @@ import numpy as np
 from pydantic import ValidationError
 
 from nawf.engines.gpaw_protocols import smearing_text
+from nawf.engines.word_left import leave_word
+from nawf.files import write_text_atomically
 from nawf.results.crystal import Crystal
 from nawf.results.elastic import Voigt
 from nawf.results.outputs import Correction, Matrix, Record
 
 EVALUATIONS = "evaluations.jsonl"
 TEXT = "gpaw.txt"
+HESSIAN = "hessian.json"
+
+Rows = tuple[tuple[float, ...], ...]
 
 _SAME_A = 1e-6
 """Geometries that differ by less are one. A repeated relaxation differs by rounding errors, if at all."""
@@ -105,6 +110,9 @@ class EvaluationLog:
         attempt = Attempt(attempt=len(self.attempts) + 1, host=socket.gethostname(), started_at=datetime.now(UTC))
         self.attempts.append(attempt)
         self._append(attempt)
+        if self._writes:
+            assert self.folder is not None
+            leave_word(self.folder)
 
     def add(self, evaluation: Evaluation) -> None:
         """Keep an evaluation."""
@@ -128,6 +136,19 @@ class EvaluationLog:
         assert self.folder is not None
         self.folder.mkdir(parents=True, exist_ok=True)
         return (self.folder / TEXT).open("a", encoding="utf-8")
+
+    def first_hessian(self, given: Rows | None) -> np.ndarray | None:
+        """The Hessian that the first attempt began with, which is the given one if this is the first."""
+        if self.folder is not None and (self.folder / HESSIAN).is_file():
+            known = json.loads((self.folder / HESSIAN).read_text(encoding="utf-8"))
+            return None if known is None else np.array(known)
+        if self.evaluations:
+            return None
+        if self._writes:
+            assert self.folder is not None
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_text_atomically(self.folder / HESSIAN, json.dumps(given))
+        return None if given is None else np.array(given)
 
     @property
     def corrections(self) -> tuple[Correction, ...]:

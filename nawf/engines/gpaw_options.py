@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from nawf.settings import Settings, load_settings
 
-_KEYS = {"command": "gpaw_command", "run_folder": "run_folder", "start": "gpaw_start"}
+_KEYS = {"command": "gpaw_command", "run_folder": "run_folder", "start": "gpaw_start", "hessian": "gpaw_hessian"}
 
 
 class GpawOptions(BaseModel):
@@ -23,6 +23,9 @@ class GpawOptions(BaseModel):
     start : str
         Where relaxations begin: ``given``, at the structure itself, or ``potential``, where the embedded engine
         relaxes it to.
+    hessian : str
+        What minimisers begin with: ``potential``, the Hessian of the embedded engine, where that is installed, or
+        ``none``, one stiffness for all directions.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -30,6 +33,7 @@ class GpawOptions(BaseModel):
     command: str = ""
     run_folder: str
     start: str = "given"
+    hessian: str = "potential"
 
     @classmethod
     def of_settings(cls) -> GpawOptions:

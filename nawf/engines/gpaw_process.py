@@ -35,7 +35,11 @@ _LAST_LINES = 20
 
 
 class Question(BaseModel):
-    """A step to do. ``cells`` are those of phonons and elastic tensors, ``crystal`` and ``method`` of the others."""
+    """A step to do.
+
+    ``displaced`` and ``strained`` are the cells of phonons and elastic tensors; ``crystal`` and ``method`` belong to
+    the others, and ``hessian`` (eV/Å²) to relaxations.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -45,6 +49,7 @@ class Question(BaseModel):
     label: Label
     crystal: Crystal | None = None
     method: RelaxMethod | None = None
+    hessian: tuple[tuple[float, ...], ...] | None = None
     displaced: DisplacedCells | None = None
     strained: StrainedCells | None = None
 
@@ -57,8 +62,9 @@ class Question(BaseModel):
             return gpaw.stresses(self.strained, self.label)
         if self.crystal is None or self.method is None:
             raise ValueError("neither a crystal with a method nor cells")
-        do = gpaw.relax if self.step is Step.RELAX else gpaw.static
-        return do(self.crystal, self.method, self.label)
+        if self.step is Step.RELAX:
+            return gpaw.relax(self.crystal, self.method, self.label, self.hessian)
+        return gpaw.static(self.crystal, self.method, self.label)
 
 
 _ANSWERS: dict[Step, type[Output]] = {

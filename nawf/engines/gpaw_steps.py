@@ -13,7 +13,7 @@ import numpy as np
 from nawf.engines.ase_relax import calculator_of, relax_with_ase
 from nawf.engines.base import Label, run_record
 from nawf.engines.gpaw_cells import Reduction
-from nawf.engines.gpaw_log import EvaluationLog, place_key
+from nawf.engines.gpaw_log import EvaluationLog, Rows, place_key
 from nawf.engines.gpaw_protocols import (
     DENSITY,
     EIGENSTATES,
@@ -57,14 +57,19 @@ class Gpaw:
     root: Path | None
     writes: bool = True
 
-    def relax(self, crystal: Crystal, method: RelaxMethod, label: Label) -> RelaxOutput:
-        """Relax cell and ions; the k-mesh is that of the cell at the start."""
+    def relax(self, crystal: Crystal, method: RelaxMethod, label: Label, hessian: Rows | None = None) -> RelaxOutput:
+        """Relax cell and ions; the k-mesh is that of the cell at the start.
+
+        The minimiser begins with the Hessian that the first attempt was given: with another one it would not come
+        by the geometries that are known.
+        """
         asked = {"crystal": crystal.model_dump(mode="json"), "method": method.model_dump(exclude={"max_steps"})}
         log = self._log(Step.RELAX, label, asked)
+        first = log.first_hessian(hessian)
 
         def relaxed(smearing_ev: float) -> Any:
             electrons = self._electrons(Step.RELAX, crystal, log, smearing_ev)
-            return relax_with_ase(crystal, calculator_of(electrons.evaluate), method)
+            return relax_with_ase(crystal, calculator_of(electrons.evaluate), method, first)
 
         started_at = datetime.now(UTC)
         end, smearing_ev = with_smearing(log, relaxed, f"{label.phase} relax")
@@ -100,7 +105,7 @@ class Gpaw:
             "displacements": [d.model_dump(mode="json") for d in cells.displacements],
         }
         log = self._log(Step.DISPLACED, label, asked)
-        displaced = list(displaced_crystals(cells))
+        displaced = cells.crystals()
 
         def all_forces(smearing_ev: float) -> list[np.ndarray]:
             electrons = self._electrons(Step.DISPLACED, supercell, log, smearing_ev)
@@ -179,18 +184,6 @@ def intended_calculation(protocol: str) -> Calculation:
         **protocol_settings(protocol),
         "smearing": smearing_text(SMEARING_EV),
     }
-
-
-def displaced_crystals(cells: DisplacedCells) -> list[Crystal]:
-    """Supercells with one atom moved, in the order of the displacements."""
-    supercell = cells.supercell
-    inverse = np.linalg.inv(supercell.matrix_a)
-    found = []
-    for displacement in cells.displacements:
-        positions = np.array(supercell.frac_coords)
-        positions[displacement.atom] += np.array(displacement.vector_a) @ inverse
-        found.append(Crystal.from_arrays(supercell.matrix_a, supercell.species, positions))
-    return found
 
 
 def _per_cell(electrons: Electrons) -> Callable[[Crystal], tuple[float, np.ndarray, np.ndarray]]:

@@ -73,7 +73,9 @@ class VaspEngine:
 
         vasp = self._vasp()
         if vasp.options.start == "potential":
-            first = _relaxed_by_potential(crystal, label)
+            from nawf.engines.potential import relaxed_by_potential
+
+            first = relaxed_by_potential(crystal, label)
             second = vasp_relax_from_potential(vasp, crystal, first.output, method, label)
         else:
             first = vasp_pre_relax(vasp, crystal, label)
@@ -121,12 +123,3 @@ class VaspEngine:
         from nawf.engines.vasp_jobs import Vasp
 
         return Vasp(engine=self.spec.name, protocol=self.spec.protocol, options=VaspOptions.of_settings())
-
-
-def _relaxed_by_potential(crystal: Any, label: Label) -> Any:
-    """Job of a first relaxation with the embedded engine."""
-    from nawf.engines.in_process import run_relax
-    from nawf.engines.registry import build_engine, engine_spec
-
-    spec = engine_spec("chgnet-r2scan", "coarse")
-    return run_relax(spec, crystal, build_engine(spec).methods().relax, label)

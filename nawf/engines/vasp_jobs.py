@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
 from jobflow import Flow, Job, JobConfig, OnMissing, Response, job
 from pydantic import BaseModel, ConfigDict
 
 from nawf.engines.base import Label
+from nawf.engines.potential import plausible_start
 from nawf.engines.vasp import STEPS_PER_RUN
 from nawf.engines.vasp_options import VaspOptions
 from nawf.engines.vasp_outputs import CellOutput, cell_output, joined_run
@@ -32,9 +32,6 @@ from nawf.results.strain import strained
 # Jobs that are replaced by a flow have no output schema: jobflow puts a reference to the flow's output in their
 # place, and holds that against the schema.
 
-
-MOST_VOLUME_CHANGE = 0.1
-"""Of a relaxation with the potential; beyond that the start is taken as it was given."""
 
 MOST_RUNS = 8
 """Of one relaxation; one that stops short of its aim so often will not reach it."""
@@ -144,7 +141,7 @@ def vasp_static(vasp: Vasp, crystal: Crystal, method: RelaxMethod, label: Label)
 @job
 def vasp_forces(vasp: Vasp, cells: DisplacedCells, label: Label) -> Response:
     """Forces of all displaced cells: the first with spin, the others by what it finds."""
-    crystals = displaced_crystals(cells)
+    crystals = cells.crystals()
     first = _displaced(vasp, crystals[0], 1, True, label)
     rest = vasp_other_forces(vasp, crystals[1:], first.output, label)
     return Response(replace=Flow([first, rest], output=rest.output, name="forces"))
@@ -309,23 +306,6 @@ def start_record(crystal: Crystal, relaxed: RelaxOutput) -> RunRecord:
         done = Correction(handler="start", errors=(found,), actions=("start: as given",))
         return relaxed.run.model_copy(update={"corrections": (*relaxed.run.corrections, done)})
     return relaxed.run
-
-
-def plausible_start(crystal: Crystal, relaxed: Crystal) -> Crystal:
-    """What a potential relaxed to, or the crystal itself where its volume changed by more than a tenth."""
-    change = relaxed.volume_a3 / crystal.volume_a3 - 1.0
-    return relaxed if abs(change) <= MOST_VOLUME_CHANGE else crystal
-
-
-def displaced_crystals(cells: DisplacedCells) -> list[Crystal]:
-    """Supercells with one atom moved, in the order of the displacements."""
-    supercell = cells.supercell
-    found = []
-    for displacement in cells.displacements:
-        positions = np.array(supercell.frac_coords)
-        positions[displacement.atom] += np.array(displacement.vector_a) @ np.linalg.inv(supercell.matrix_a)
-        found.append(Crystal.from_arrays(supercell.matrix_a, supercell.species, positions))
-    return found
 
 
 def forces_output(outputs: Sequence[CellOutput], label: Label) -> ForcesOutput:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from math import hypot
 from typing import TYPE_CHECKING
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from nawf.results.crystal import Crystal
@@ -160,6 +161,16 @@ class DisplacedCells(Record):
     supercell: Crystal
     displacements: tuple[Displacement, ...]
     method: PhononMethod
+
+    def crystals(self) -> list[Crystal]:
+        """Supercells with one atom moved, in the order of the displacements."""
+        matrix_a = self.supercell.matrix_a
+        found = []
+        for displacement in self.displacements:
+            positions = np.array(self.supercell.frac_coords)
+            positions[displacement.atom] += np.array(displacement.vector_a) @ np.linalg.inv(matrix_a)
+            found.append(Crystal.from_arrays(matrix_a, self.supercell.species, positions))
+        return found
 
 
 class ForcesOutput(Record):

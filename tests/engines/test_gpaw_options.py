@@ -11,7 +11,7 @@ from nawf.errors import InputError
 @pytest.fixture(autouse=True)
 def _no_settings(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    for name in ("NAWF_GPAW_COMMAND", "NAWF_GPAW_START", "NAWF_RUN_FOLDER"):
+    for name in ("NAWF_GPAW_COMMAND", "NAWF_GPAW_START", "NAWF_GPAW_HESSIAN", "NAWF_RUN_FOLDER"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -25,10 +25,17 @@ def test_settings_and_their_defaults(tmp_path, monkeypatch):
     assert options.root == tmp_path / "elsewhere"
 
 
-def test_another_start_is_refused(monkeypatch):
-    monkeypatch.setenv("NAWF_GPAW_START", "pbesol")
-    with pytest.raises(InputError, match="gpaw_start"):
+@pytest.mark.parametrize("name", ["gpaw_start", "gpaw_hessian"])
+def test_another_start_is_refused(monkeypatch, name):
+    monkeypatch.setenv(f"NAWF_{name.upper()}", "pbesol")
+    with pytest.raises(InputError, match=name):
         GpawOptions.of_settings()
+
+
+def test_relaxations_begin_with_the_hessian_of_the_potential_unless_told_otherwise(monkeypatch):
+    assert GpawOptions.of_settings().hessian == "potential"
+    monkeypatch.setenv("NAWF_GPAW_HESSIAN", "none")
+    assert GpawOptions.of_settings().hessian == "none"
 
 
 def test_the_machine_of_the_job_has_the_last_word(tmp_path, monkeypatch):

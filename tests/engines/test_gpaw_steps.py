@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import toy_gpaw
 
+from nawf.engines.ase_hessian import first_hessian
 from nawf.engines.ase_relax import calculator_of, relax_with_ase
 from nawf.engines.base import Label
 from nawf.engines.gpaw_log import EVALUATIONS
@@ -92,6 +93,33 @@ def test_a_killed_relaxation_goes_on_with_the_step_it_was_at(toy, tmp_path):
     (resumed,) = found.run.corrections
     assert resumed.handler == "resume"
     assert found.run.started_at < found.run.finished_at
+
+
+def test_a_relaxation_begins_with_the_hessian_it_is_given_and_goes_on_with_that(toy, tmp_path, toy_potential):
+    def rows(crystal):
+        return tuple(map(tuple, first_hessian(crystal, toy_potential.evaluate).tolist()))
+
+    plain = Gpaw("fast", tmp_path / "plain").relax(CRYSTAL, METHOD, LABEL)
+    n_plain = len(toy.cells)
+    helped = Gpaw("fast", tmp_path / "helped").relax(CRYSTAL, METHOD, LABEL, rows(CRYSTAL))
+    n_helped = len(toy.cells) - n_plain
+    assert n_helped < n_plain
+    assert helped.energy_ev_per_atom == pytest.approx(plain.energy_ev_per_atom, abs=1e-6)
+
+    def kill(settings, number):
+        if number == n_plain + n_helped + 3:
+            raise KilledError
+
+    toy.fails = kill
+    with pytest.raises(KilledError):
+        Gpaw("fast", tmp_path).relax(CRYSTAL, METHOD, LABEL, rows(CRYSTAL))
+    # Another Hessian, or none, would lead elsewhere than where the first attempt was.
+    found = Gpaw("fast", tmp_path).relax(CRYSTAL, METHOD, LABEL, None)
+    assert found.crystal == helped.crystal
+    assert len(toy.cells) == n_plain + 2 * n_helped + 1
+    # The place of an attempt without one is taken up again without one.
+    again = Gpaw("fast", tmp_path / "plain").relax(CRYSTAL, METHOD, LABEL, rows(CRYSTAL))
+    assert again.crystal == plain.crystal
 
 
 def test_a_finished_step_is_not_calculated_again(gpaw, toy, tmp_path):

@@ -19,7 +19,6 @@ from nawf.engines.base import HasBornCharges, Label, with_born_charges
 from nawf.engines.registry import build_engine, engine_spec
 from nawf.engines.vasp import METHODS, REHEARSAL
 from nawf.engines.vasp_born import born_charges, gap_ev
-from nawf.engines.vasp_jobs import displaced_crystals
 from nawf.engines.vasp_protocols import Step, input_set
 from nawf.errors import CalculationError, EngineError
 from nawf.flows.phase import phase_flow
@@ -187,7 +186,7 @@ def test_phonons_get_them_through_the_flow(toy_vasp, stores, tmp_path):
     free, without = (np.array(r.free_energy_ev_per_atom) for r in (result, plain))
     assert abs(free - without).max() > 2e-4
     cells = displaced_cells(TOY, BORN.phonon, BORN.relax.symprec_a)
-    forces = tuple(tuple(map(tuple, toy_vasp.evaluate(c)[1].tolist())) for c in displaced_crystals(cells))
+    forces = tuple(tuple(map(tuple, toy_vasp.evaluate(c)[1].tolist())) for c in cells.crystals())
     charges = BornCharges(
         crystal=TOY,
         gap_ev=1.0,

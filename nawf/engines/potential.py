@@ -1,0 +1,42 @@
+"""What the embedded potential does for engines that cost more: where relaxations begin, and with which Hessian.
+
+It never has a say in where they end.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nawf.engines.base import Label
+from nawf.engines.registry import build_engine, engine_spec
+from nawf.errors import EngineError
+from nawf.results.crystal import Crystal
+
+MOST_VOLUME_CHANGE = 0.1
+"""Of a relaxation with the potential; beyond that the start is taken as it was given."""
+
+_SPEC = engine_spec("chgnet-r2scan", "coarse")
+
+
+def relaxed_by_potential(crystal: Any, label: Label) -> Any:
+    """Job of a first relaxation with the embedded engine."""
+    from nawf.engines.in_process import run_relax
+
+    return run_relax(_SPEC, crystal, build_engine(_SPEC).methods().relax, label)
+
+
+def plausible_start(crystal: Crystal, relaxed: Crystal) -> Crystal:
+    """What a potential relaxed to, or the crystal itself where its volume changed by more than a tenth."""
+    change = relaxed.volume_a3 / crystal.volume_a3 - 1.0
+    return relaxed if abs(change) <= MOST_VOLUME_CHANGE else crystal
+
+
+def potential_hessian(crystal: Crystal) -> tuple[tuple[float, ...], ...] | None:
+    """Hessian of the embedded engine (eV/Å²) to begin a relaxation with; None where it is not installed."""
+    try:
+        engine: Any = build_engine(_SPEC)
+    except EngineError:
+        return None
+    from nawf.engines.ase_hessian import first_hessian
+
+    return tuple(map(tuple, first_hessian(crystal, engine.evaluate).tolist()))

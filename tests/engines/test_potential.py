@@ -1,0 +1,47 @@
+"""What the embedded potential does for other engines."""
+
+import numpy as np
+import pytest
+
+from nawf.engines import potential
+from nawf.engines.ase_relax import calculator_of, relax_with_ase
+from nawf.engines.potential import plausible_start, potential_hessian
+from nawf.errors import EngineError
+from nawf.results.crystal import Crystal
+from nawf.results.methods import RelaxMethod
+
+
+def caesium_chloride(side_a):
+    return Crystal.from_arrays(np.eye(3) * side_a, ["Na", "S"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+
+
+def test_a_volume_that_changed_by_more_than_a_tenth_is_not_taken():
+    given = caesium_chloride(3.2)
+    near, far = caesium_chloride(3.27), caesium_chloride(3.32)
+    assert plausible_start(given, near) is near  # 6.7 %
+    assert plausible_start(given, far) is given  # 11.7 %
+
+
+def test_its_hessian_is_that_of_the_embedded_engine():
+    pytest.importorskip("chgnet")
+    from nawf.engines.chgnet import ChgnetEngine
+    from nawf.engines.registry import engine_spec
+
+    engine = ChgnetEngine(engine_spec("chgnet-r2scan"))
+    given = caesium_chloride(3.6)
+    hessian = np.array(potential_hessian(given))
+    method = RelaxMethod(force_ev_per_a=0.01, stress_gpa=0.02, polish_steps=0)
+    plain = relax_with_ase(given, calculator_of(engine.evaluate), method)
+    helped = relax_with_ase(given, calculator_of(engine.evaluate), method, hessian)
+    assert hessian.shape == (15, 15)
+    assert helped.converged
+    assert helped.n_steps <= plain.n_steps
+    assert helped.energy_ev_per_atom == pytest.approx(plain.energy_ev_per_atom, abs=1e-3)
+
+
+def test_without_the_engine_there_is_none(monkeypatch):
+    def missing(spec):
+        raise EngineError("engine chgnet-r2scan needs the package torch")
+
+    monkeypatch.setattr(potential, "build_engine", missing)
+    assert potential_hessian(caesium_chloride(3.2)) is None
