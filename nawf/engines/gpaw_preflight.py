@@ -5,23 +5,24 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-
-import numpy as np
-import spglib
 
 from nawf.engines.gpaw_cells import Reduction
 from nawf.engines.gpaw_check import launcher_findings, missing_packages
 from nawf.engines.gpaw_options import GpawOptions
 from nawf.engines.gpaw_protocols import PROTOCOLS, Level, Step
 from nawf.engines.gpaw_versions import potential_file
-from nawf.engines.preflight import Finding
+from nawf.engines.preflight import Finding, run_folder_findings
+from nawf.engines.preflight_size import (
+    BYTES_OF_NUMBER,
+    GB,
+    WAVE_VECTOR_PER_A,
+    RunSize,
+    cell_of,
+    k_points,
+    plane_waves,
+)
 from nawf.results.crystal import Crystal
-from nawf.results.symmetry import primitive_cell, supercell_rows
 from nawf.results.tasks import PhaseTask
-
-WAVE_VECTOR_PER_A = 0.512316723
-"""Of an electron of 1 eV: sqrt(2 m E) / ħ, in 1/Å."""
 
 MAGNETIC = frozenset({"Cr", "Mn", "Fe", "Co", "Ni"})
 """Elements whose compounds may have moments, which this engine does not look for."""
@@ -29,22 +30,9 @@ MAGNETIC = frozenset({"Cr", "Mn", "Fe", "Co", "Ni"})
 VALENCE = {"Li": 3, "N": 5, "Na": 7, "O": 6, "P": 5, "S": 6, "Sb": 15, "Sn": 14}
 """Electrons of the PAW sets; an unknown element counts as many as it has."""
 
-_GB = 1e9
 _BASE_GB = 0.4
 _GRID_ARRAYS = 20
 _STEP = {"relax": Step.RELAX, "static": Step.STATIC, "phonon": Step.DISPLACED, "elastic": Step.STRAINED}
-
-
-@dataclass(frozen=True)
-class RunSize:
-    """What is known of a calculation before it."""
-
-    phase: str
-    property: str
-    n_atoms: int
-    n_k_points: int
-    n_bands: int
-    bytes: float
 
 
 def gpaw_findings(protocol: str, options: GpawOptions, tasks: Sequence[PhaseTask]) -> tuple[Finding, ...]:
@@ -61,7 +49,7 @@ def gpaw_findings(protocol: str, options: GpawOptions, tasks: Sequence[PhaseTask
     if not tasks:
         return ()
     options = options.here()
-    found = [*missing_packages(), *_elements(tasks), *_run_folder(options)]
+    found = [*missing_packages(), *_elements(tasks), *run_folder_findings(options.root)]
     if options.command:
         found += launcher_findings(options.command)
     return (*found, *_memory(protocol, tasks))
@@ -80,25 +68,17 @@ def _elements(tasks: Sequence[PhaseTask]) -> Iterator[Finding]:
                 f"{who[0]} has {element}: this engine calculates without spin, and would miss its moments",
                 "leave the phase out, or use engine vasp",
                 stops=True,
+                everywhere=True,
             )
 
 
-def _run_folder(options: GpawOptions) -> Iterator[Finding]:
-    place = options.root
-    while not place.exists():
-        place = place.parent
-    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        what = f"nothing can be written to the run folder {options.root}"
-        yield Finding(what, "set run_folder in nawf.yaml, or NAWF_RUN_FOLDER", stops=True)
-
-
 def run_sizes(protocol: str, task: PhaseTask) -> Iterator[RunSize]:
-    """Sizes of the calculations of a task. Displaced and strained cells count as if nothing of symmetry were left."""
+    """Sizes of the calculations of a task."""
     for prop in task.properties:
         level = PROTOCOLS[protocol].levels[_STEP[prop]]
-        crystal = _cell(task, prop)
-        mesh = level.k.mesh(crystal.species, crystal.matrix_a)
-        n_k = _irreducible(mesh, crystal) if prop in ("relax", "static") else math.prod(mesh) // 2 + 1
+        cell = cell_of(task, prop)
+        crystal = Reduction.of(cell.matrix_a).applied(cell)
+        n_k = k_points(level.k.mesh(crystal.species, crystal.matrix_a), crystal, prop)
         electrons = sum(VALENCE.get(element, 16) for element in crystal.species)
         bands = int(0.6 * electrons) + 4
         size = estimated_bytes(crystal, level, n_k, bands)
@@ -110,36 +90,16 @@ def estimated_bytes(crystal: Crystal, level: Level, n_k: int, n_bands: int) -> f
 
     Rough: within a factor of two of what runs of 1 to 32 atoms took.
     """
-    longest = WAVE_VECTOR_PER_A * math.sqrt(level.cutoff_ev)
-    waves = crystal.volume_a3 * longest**3 / (6 * math.pi**2) * n_bands * 16
-    spacing = min(level.grid_a or math.inf, 1.75 / longest)
+    waves = plane_waves(crystal.volume_a3, level.cutoff_ev) * n_bands * BYTES_OF_NUMBER
+    spacing = min(level.grid_a or math.inf, 1.75 / (WAVE_VECTOR_PER_A * math.sqrt(level.cutoff_ev)))
     points = 8 * crystal.volume_a3 / spacing**3
-    return waves * (n_k + 3) + points * 8 * _GRID_ARRAYS + _BASE_GB * _GB
-
-
-def _cell(task: PhaseTask, prop: str) -> Crystal:
-    """Reduced cell of the calculations of a property; the displaced atom does not matter here."""
-    symprec_a = task.methods.relax.symprec_a
-    cell = task.relaxed or primitive_cell(task.start, symprec_a)
-    if prop == "phonon":
-        structure = cell.to_structure()
-        structure.make_supercell(np.array(supercell_rows(cell, task.methods.phonon.min_length_a, symprec_a)))
-        cell = Crystal.from_structure(structure)
-    return Reduction.of(cell.matrix_a).applied(cell)
-
-
-def _irreducible(mesh: Sequence[int], crystal: Crystal) -> int:
-    mapping, _ = spglib.get_ir_reciprocal_mesh(mesh, crystal.to_spglib(), is_shift=[0, 0, 0])
-    return len(np.unique(mapping))
+    return waves * (n_k + 3) + points * 8 * _GRID_ARRAYS + _BASE_GB * GB
 
 
 def _memory(protocol: str, tasks: Sequence[PhaseTask]) -> Iterator[Finding]:
     largest = max((size for task in tasks for size in run_sizes(protocol, task)), key=lambda size: size.bytes)
-    needs_gb, here_gb = largest.bytes / _GB, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _GB
-    what = (
-        f"the largest calculation, {largest.property} of {largest.phase} with {largest.n_atoms} atoms, up to "
-        f"{largest.n_k_points} k-points and {largest.n_bands} bands, takes about {needs_gb:.1f} GB"
-    )
+    needs_gb, here_gb = largest.bytes / GB, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GB
+    what = f"the largest calculation, {largest.words}, takes about {needs_gb:.1f} GB"
     if needs_gb > here_gb:
         yield Finding(
             what, f"this machine has {here_gb:.0f} GB: run it on a larger one, or with more nodes", stops=True

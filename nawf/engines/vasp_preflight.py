@@ -14,7 +14,7 @@ from pathlib import Path
 from pymatgen.core import SETTINGS
 
 from nawf.engines.base import EngineSpec
-from nawf.engines.preflight import Finding
+from nawf.engines.preflight import Finding, run_folder_findings
 from nawf.engines.vasp import REHEARSAL
 from nawf.engines.vasp_options import VaspOptions
 from nawf.engines.vasp_preflight_potcar import potcar_findings, potentials_needed
@@ -42,7 +42,7 @@ def vasp_findings(spec: EngineSpec, options: VaspOptions, tasks: Sequence[PhaseT
         return ()
     rehearsal = spec.name == REHEARSAL
     options = options.here()
-    found = [*_refused(check_updates), *_run_folder(options)]
+    found = [*_refused(check_updates), *run_folder_findings(options.root)]
     commands: list[str] = []
     found += _refused(lambda: commands.append(command_here(options, spec.name, "")))
     for command in commands:
@@ -91,16 +91,3 @@ def _launched(command: str) -> Iterator[Finding]:
     # srun may take other nodes.
     if ranks and cores and ranks > cores and Path(words[0]).name != "srun":
         yield Finding(f"{ranks} ranks would share the {cores} cores that can be used here")
-
-
-def _run_folder(options: VaspOptions) -> Iterator[Finding]:
-    """The folder of the runs, or what it would be made in, has to be one that can be written to."""
-    place = options.root
-    while not place.exists():
-        place = place.parent
-    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        yield Finding(
-            f"nothing can be written to the run folder {options.root}",
-            "set run_folder in nawf.yaml, or NAWF_RUN_FOLDER",
-            stops=True,
-        )

@@ -94,7 +94,7 @@ def test_memory_of_wave_functions_and_grid_by_hand():
 
 
 def test_displaced_cells_are_the_largest(options):
-    sizes = {s.property: s for s in run_sizes("fast", task(("Na", "S"), properties=("relax", "phonon", "elastic")))}
+    sizes = {s.step: s for s in run_sizes("fast", task(("Na", "S"), properties=("relax", "phonon", "elastic")))}
     assert sizes["phonon"].n_atoms == 16
     assert sizes["phonon"].bytes > sizes["relax"].bytes
     assert sizes["elastic"].n_k_points > sizes["relax"].n_k_points

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from nawf.engines.preflight import Finding, findings, refuse
+from nawf.engines.preflight import Finding, elsewhere, findings, refuse
 from nawf.engines.registry import build_engine, engine_spec
 from nawf.errors import EngineError
 from nawf.results.crystal import Crystal
@@ -43,3 +43,13 @@ def test_a_refusal_is_one_line_and_counts_the_rest():
     assert caught.value.exit_code == 2
     with pytest.raises(EngineError, match=r"^engine vasp: no file$"):
         refuse([SECOND], "vasp", "nawf plan c")
+
+
+def test_what_this_machine_lacks_stops_no_job_on_another():
+    magnetic = Finding("has Fe", stops=True, everywhere=True)
+    told = elsewhere([FIRST, NOTE, magnetic])
+    assert [finding.stops for finding in told] == [False, False, True]
+    assert told[1:] == (NOTE, magnetic)
+    assert told[0].text == "on this machine, no command (jobs run elsewhere, and nawf doctor says what is there)"
+    with pytest.raises(EngineError, match="has Fe"):
+        refuse(told, "gpaw", "nawf plan c")

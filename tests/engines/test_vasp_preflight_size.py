@@ -35,12 +35,12 @@ def test_bands_by_hand(electrons, atoms, expected):
 
 def test_sizes_of_runs():
     static, phonon = size.run_sizes("mp24", TASK, {"Na": 7.0})
-    assert (static.n_atoms, static.n_bands, static.property) == (1, 7, "static")
+    assert (static.n_atoms, static.n_bands, static.step) == (1, 7, "static")
     assert phonon.n_atoms > 50
     # 0.22 1/Å on reciprocal vectors of 2.116 1/Å: 10 x 10 x 10 points, 47 of them unlike one another in bcc.
     assert static.n_k_points == 47
     volume_a3 = EDGE_A**3 / 2
-    assert static.wavefunction_bytes == pytest.approx(16 * size.plane_waves(volume_a3, 680.0) * 7 * 47 * 2)
+    assert static.bytes == pytest.approx(16 * size.plane_waves(volume_a3, 680.0) * 7 * 47 * 2)
 
 
 def test_only_what_has_a_potential_is_weighed():
