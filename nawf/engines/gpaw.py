@@ -90,6 +90,12 @@ class GpawEngine:
 
         return gpaw_findings(self.spec.protocol, GpawOptions.of_settings(), tasks)
 
+    def check(self) -> Sequence[Finding]:
+        """With what GPAW was built here, and what that means. It is loaded for that."""
+        from nawf.engines.gpaw_check import check_gpaw
+
+        return check_gpaw()
+
     def _task(self) -> Any:
         from nawf.engines.gpaw_jobs import GpawTask
 

@@ -51,6 +51,15 @@ class LooksAhead(Protocol):
         ...
 
 
+@runtime_checkable
+class SelfChecking(Protocol):
+    """An engine that can tell what its installation is worth, whatever is to be done."""
+
+    def check(self) -> Sequence[Finding]:
+        """Findings about the installation."""
+        ...
+
+
 def findings(engine: Any, tasks: Sequence[PhaseTask]) -> tuple[Finding, ...]:
     """What an engine tells of tasks before they run, what stops them first; nothing is written or calculated."""
     if not tasks or not isinstance(engine, LooksAhead):

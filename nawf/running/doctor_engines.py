@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nawf.engines.base import EngineSpec
-from nawf.engines.preflight import findings
+from nawf.engines.preflight import SelfChecking, findings
 from nawf.engines.registry import ENGINES, build_engine, engine_spec
 from nawf.errors import EngineError
 from nawf.results.crystal import Crystal
@@ -48,6 +48,9 @@ def engine(name: str, settings: Settings) -> Iterator[Check]:
 def _found(name: str, built: Any, settings: Settings) -> Iterator[Check]:
     """Findings of an engine that depends on what the machine has, for a campaign with all elements."""
     found = findings(built, [_all_elements(built)])
+    if isinstance(built, SelfChecking):
+        # The size of such a cell is of no interest.
+        found = tuple(dict.fromkeys([*built.check(), *(finding for finding in found if finding.stops)]))
     stops = [finding for finding in found if finding.stops]
     notes = [finding for finding in found if not finding.stops]
     if stops and _is_unused(built.spec, settings):

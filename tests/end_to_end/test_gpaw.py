@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from nawf.store.stores import open_stores
 pytest.importorskip("gpaw", reason="GPAW is not installed; deploy/install-gpaw does it")
 
 from ase import Atoms
-from gpaw import GPAW
+from gpaw import GPAW, get_libraries
 
 CAMPAIGN = """
 name: gpaw
@@ -128,3 +129,9 @@ def test_a_third_run_has_nothing_to_do(run, nawf, monkeypatch):
     outcome = nawf(*ARGUMENTS)
     assert outcome.exit_code == 0
     assert {p: p.stat().st_mtime_ns for p in run.glob("runs/na2s/*/evaluations.jsonl")} == before
+
+
+def test_the_doctor_says_with_what_it_was_built(nawf, monkeypatch):
+    monkeypatch.delenv("NAWF_GPAW_COMMAND", raising=False)
+    (line,) = [line for line in nawf("doctor").out.splitlines() if " gpaw: " in line]
+    assert f"GPAW {version('gpaw')} with libxc {get_libraries()['libxc']}" in line
