@@ -104,12 +104,15 @@ class GpawProtocol:
     methods: Methods
 
 
+# α-Na2S2 sets those of the others: its S2 pairs are chains, and the energy goes up and down with the mesh along them.
 _SPARSE = KLengths(metals=24.0, molecules=7.5, others=9.0)
-_USUAL = KLengths(metals=42.0, molecules=7.5, others=13.0)
-_DENSE = KLengths(metals=48.0, molecules=12.0, others=19.5)
+_USUAL = KLengths(metals=42.0, molecules=7.5, others=19.5)
+_DENSE = KLengths(metals=48.0, molecules=12.0, others=26.0)
+_OF_SUPERCELLS = replace(_USUAL, others=13.0)
 
 _GEOMETRY = Level(450.0, _USUAL)
-_FORCES = replace(_GEOMETRY, grid_a=0.12)
+_FORCES = Level(450.0, _OF_SUPERCELLS, grid_a=0.12)
+_STRESSES = Level(600.0, replace(_USUAL, metals=48.0))
 _ENERGY = Level(600.0, _DENSE)
 _FIRST_LOOK = Level(340.0, _SPARSE)
 
@@ -125,7 +128,7 @@ PROTOCOLS: dict[str, GpawProtocol] = {
         {Step.RELAX: _GEOMETRY, Step.STATIC: _GEOMETRY, Step.DISPLACED: _FORCES, Step.STRAINED: _GEOMETRY}, _METHODS
     ),
     "accurate": GpawProtocol(
-        {Step.RELAX: _GEOMETRY, Step.STATIC: _ENERGY, Step.DISPLACED: _FORCES, Step.STRAINED: _ENERGY}, _METHODS
+        {Step.RELAX: _GEOMETRY, Step.STATIC: _ENERGY, Step.DISPLACED: _FORCES, Step.STRAINED: _STRESSES}, _METHODS
     ),
     "coarse": GpawProtocol(
         dict.fromkeys(Step, _FIRST_LOOK),
