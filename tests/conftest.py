@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-pytest_plugins = ["mongo_fixtures", "jobflow_remote_site"]
+pytest_plugins = ["mongo_fixtures", "jobflow_remote_site", "ssh_server", "fireworks_site"]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -39,7 +39,10 @@ class StepState(StrEnum):
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """One property of one phase: its state, its verdict if done, why it is blocked, and its cost if missing."""
+    """One property of one phase: its state, its verdict if done, why it is blocked, and its cost if missing.
+
+    ``intent`` is the intended fingerprint, by which jobs of a queue are known; empty where there is no store yet.
+    """
 
     phase: str
     property: str
@@ -47,6 +50,7 @@ class PlannedStep:
     verdict: str = ""
     reason: str = ""
     core_seconds: float = 0.0
+    intent: str = ""
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,7 @@ def make_plan(
     if methods.phonon.born and "phonon" in (properties or campaign.all_properties):
         with_born_charges(engine)
     done: dict[tuple[str, str], ResultDocument] = {}
+    intents: dict[str, str] = {}
     if results is not None:
         intents = {p: intended_fingerprint(engine, p, methods).id for p in PROPERTIES}
         hashes = {p.id: p.card_hash for p in phases}
@@ -154,7 +159,7 @@ def make_plan(
         own = {p: d for (name, p), d in done.items() if name == phase.id}
         wanted = with_prerequisites(properties) if properties else properties_of(phase, campaign)
         planned, task = _plan_phase(phase, campaign, engine, wanted, own, methods)
-        steps += planned
+        steps += [replace(step, intent=intents.get(step.property, "")) for step in planned]
         if task is not None:
             tasks.append(task)
     return Plan(campaign, engine, tuple(steps), tuple(tasks))

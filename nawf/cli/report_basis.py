@@ -49,7 +49,7 @@ def basis_for(options: EnergyOptions) -> Basis:
         conditions=asked or _default_conditions(found.campaign, any(e.vibrations for e in joined)),
         references=references,
         include_soft=options.keeps_soft(found.campaign),
-        settings=settings_line(chosen[0]),
+        settings=found.settings_line(chosen[0]),
         caption=caption(chosen[0]),
         missing=missing,
         missing_elements=found.elements,
@@ -80,7 +80,7 @@ def selected_for(options: ReportOptions, prop: str) -> tuple[Selected, Found]:
     return Selected(
         property=prop,
         documents=tuple(d for d in chosen if d.phase in there),
-        settings=settings_line(chosen[0]),
+        settings=found.settings_line(chosen[0]),
         caption=caption(chosen[0]),
         missing=missing,
         command=command_line(),
@@ -113,7 +113,7 @@ def survey_for(options: ReportOptions) -> Survey:
     """All results of the store that the options ask for, like and unlike, and what a campaign still lacks."""
     from nawf.reports.quality import Survey
 
-    found = find_results(options)
+    found = find_results(options, unlike=True)
     starts = comma_separated(options.fingerprint)
     documents = [
         d

@@ -35,6 +35,8 @@ class Found:
     documents : tuple of ResultDocument
     left_out : frozenset of str
         Phases with results that are left out on request.
+    other_engines : tuple of str
+        Those whose reference results were left out because nobody said which to take.
     """
 
     options: ReportOptions
@@ -43,6 +45,7 @@ class Found:
     phases: tuple[Phase, ...] | None
     documents: tuple[ResultDocument, ...]
     left_out: frozenset[str]
+    other_engines: tuple[str, ...] = ()
 
     @property
     def wanted(self) -> list[str]:
@@ -84,13 +87,24 @@ class Found:
             raise self.nothing(of)
         return chosen
 
+    def settings_line(self, document: ResultDocument) -> str:
+        """Settings of a report in one line, and what else there would be."""
+        others = ", ".join(self.other_engines)
+        return settings_line(document) + (f"; of reference results, --engine chooses {others}" if others else "")
+
     def nothing(self, prop: str | None = None) -> ReportError:
         """The error that there are no results."""
         return _nothing(self.options, self.settings, prop)
 
 
-def find_results(options: ReportOptions) -> Found:
+def find_results(options: ReportOptions, *, unlike: bool = False) -> Found:
     """Results of the store that the options ask for.
+
+    Parameters
+    ----------
+    options : ReportOptions
+    unlike : bool
+        Take reference results of all engines, where nobody says which.
 
     Raises
     ------
@@ -107,7 +121,9 @@ def find_results(options: ReportOptions) -> Found:
     documents = stored_results(
         settings.store, reference=options.reference, phases=None if phases is None else [p.id for p in phases]
     )
-    documents = _of_engine(options, campaign, documents)
+    engines = {d.provenance.engine for d in documents}
+    documents = _of_engine(options, campaign, documents, unlike=unlike)
+    others = engines - {d.provenance.engine for d in documents} if campaign is None else set()
     if campaign is None:
         documents = _named(options, documents)
     there = {d.phase for d in documents}
@@ -115,7 +131,7 @@ def find_results(options: ReportOptions) -> Found:
     if not documents:
         raise _nothing(options, settings)
     left_out = frozenset(there - {d.phase for d in documents})
-    return Found(options, settings, campaign, phases, tuple(documents), left_out)
+    return Found(options, settings, campaign, phases, tuple(documents), left_out, tuple(sorted(others)))
 
 
 def stored_results(
@@ -191,13 +207,19 @@ def _campaign_phases(
 
 
 def _of_engine(
-    options: ReportOptions, campaign: Campaign | None, documents: list[ResultDocument]
+    options: ReportOptions, campaign: Campaign | None, documents: list[ResultDocument], *, unlike: bool
 ) -> list[ResultDocument]:
-    """Results of the campaign's engine and protocol, unless an option names others."""
-    from nawf.engines.registry import engine_spec
+    """Results of the campaign's engine and protocol, or of the default one of the reference results.
 
-    if campaign is None or options.engine is not None or options.fingerprint is not None:
+    Options that name others go first.
+    """
+    from nawf.engines.registry import engine_spec
+    from nawf.store.reference import of_default_engine
+
+    if options.engine is not None or options.fingerprint is not None:
         return documents
+    if campaign is None:
+        return of_default_engine(documents) if options.reference and not unlike else documents
     spec = engine_spec(campaign.engine, campaign.protocol)
     return [d for d in documents if (d.provenance.engine, d.provenance.protocol) == (spec.name, spec.protocol)]
 

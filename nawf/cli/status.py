@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nawf.cli.as_submitted import options_for, set_up_as_submitted
 from nawf.cli.context import Setup, set_up, settings_for
 from nawf.cli.options import (
     EngineOption,
@@ -59,7 +59,9 @@ def status(
     ] = False,
     everything: Annotated[bool, typer.Option("--all", help="List every phase and every job.")] = False,
     build: Annotated[bool, typer.Option("--build", help="Build what has finished first.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Show it again and again, until Ctrl-C.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it again and again, until Ctrl-C, which is no error: exit code 0.")
+    ] = False,
     interval: Annotated[float, typer.Option("--interval", min=1.0, help="Seconds between looks.")] = 10.0,
     structures: StructuresOption = None,
     fmt: FormatOption = Format.TABLE,
@@ -67,16 +69,20 @@ def status(
 ) -> None:
     """Say where a campaign stands: done, running, waiting, failed and why, and which command is next.
 
-    It looks into the store and into the queue. With a store in a file, and
-    no --via, there is no queue: it looks into the store and its log.
+    It looks into the store and into the queue; a campaign has the engine that it was submitted with. With a store in
+    a file, and no --via, there is no queue: it looks into the store and its log.
     """
+    from nawf.campaigns.schema import load_campaign
+
     settings = settings_for(store, structures)
-    setup = (
-        set_up(campaign, settings, engine=engine, protocol=protocol, phases=comma_separated(phases))
-        if campaign
-        else None
-    )
+    if campaign:
+        load_campaign(campaign)  # what is wrong with it is said first
     backend = _backend(settings, via)
+    setup = None
+    if campaign and (engine or protocol):
+        setup = set_up(campaign, settings, engine=engine, protocol=protocol, phases=comma_separated(phases))
+    elif campaign:
+        setup = set_up_as_submitted(campaign, settings, phases, backend)
     if backend is None and setup is None:
         raise InputError(
             "which campaign?", hint="nawf status CAMPAIGN; nawf campaigns lists those that come with nawf"
@@ -89,12 +95,26 @@ def status(
         return _tables(found, setup, backend, campaign, full=everything or fmt is not Format.TABLE, failed=failed)
 
     if watch:
-        _watch(lambda: "\n".join(render(table) for table in tables(look())), interval)
+        from nawf.cli.status_watch import watch as watch_it
+
+        if out is not None or fmt is not Format.TABLE:
+            raise InputError("--watch shows tables", hint="leave --format and --out out, or --watch")
+        watch_it(lambda lines: _fitting(tables(look()), None if everything else lines), interval)
         return
     found = look()
     emit_tables(tables(found), fmt, out)
     if fmt is Format.TABLE and backend is not None:
         emit(_tails(found, backend, all_of_them=failed))
+
+
+def _fitting(tables: list[Table], lines: int | None) -> str:
+    """Text of tables; without the one of the phases where all do not fit on the screen."""
+    from nawf.cli.status_tables import PHASES
+
+    text = "\n".join(render(table) for table in tables)
+    if lines is None or text.count("\n") <= lines:
+        return text
+    return "\n".join(render(table) for table in tables if table.title != PHASES)
 
 
 def _backend(settings: Settings, via: str | None) -> Backend | None:
@@ -148,7 +168,7 @@ def _plan(setup: Setup, build: bool) -> Plan:
 def _tables(
     found: Status, setup: Setup | None, backend: Backend | None, campaign: str | None, *, full: bool, failed: bool
 ) -> list[Table]:
-    from nawf.cli.status_tables import status_tables
+    from nawf.cli.status_tables import past_note, status_tables
     from nawf.running.status import next_commands
 
     counts = ", ".join(f"{n} {stage}" for stage, n in reversed(list(found.counts.items()))) or "nothing is there"
@@ -156,9 +176,14 @@ def _tables(
     if setup is not None:
         spec = setup.engine.spec
         notes.append(f"Engine {spec.name}, protocol {spec.protocol}")
-    commands = next_commands(found, campaign or "")
+    if found.past:
+        notes.append(past_note(found.past))
+    options = options_for(setup) if setup is not None else ""
+    commands = next_commands(found, campaign or "", options)
     if backend is None:
-        commands = [f"nawf run {campaign}"] if any(s.value in ("missing", "failed") for s in found.counts) else []
+        commands = (
+            [f"nawf run {campaign}{options}"] if any(s.value in ("missing", "failed") for s in found.counts) else []
+        )
     notes += [f"Next: {command}" for command in commands]
     title = f"Status of {setup.campaign.name}" if setup is not None else "Status of the queue"
     title += f" ({backend.name})" if backend is not None else ""
@@ -173,19 +198,6 @@ def _tails(found: Status, backend: Backend, *, all_of_them: bool) -> str:
     shown = failed if all_of_them else failed[:_TAILS]
     tails = [(job, tail) for job in shown if (tail := backend.tail(job)) is not None]
     return "\n" + tails_text(tails) if tails else ""
-
-
-def _watch(text: Callable[[], str], interval_s: float) -> None:
-    from rich.live import Live
-    from rich.text import Text
-
-    try:
-        with Live(Text(text()), auto_refresh=False, screen=False) as live:
-            while True:
-                time.sleep(interval_s)
-                live.update(Text(text()), refresh=True)
-    except KeyboardInterrupt:
-        return
 
 
 def retry(
@@ -249,21 +261,31 @@ def _act(
     store: str | None,
     structures: Sequence[Path] | None,
 ) -> None:
+    from nawf.campaigns.schema import load_campaign
+    from nawf.cli.status_tables import past_note
     from nawf.running.queues import open_backend
-    from nawf.running.status import newest
+    from nawf.running.status import newest, past_jobs
 
     settings = settings_for(store, structures)
-    setup = set_up(campaign, settings, phases=comma_separated(phases)) if campaign else None
+    if campaign:
+        load_campaign(campaign)  # what is wrong with it is said first
     backend = open_backend(settings.cluster, via)
-    selection = _selection(campaign, setup, phases, steps=comma_separated(steps))
+    setup = set_up_as_submitted(campaign, settings, phases, backend) if campaign else None
+    found = newest(backend.jobs(_selection(campaign, setup, phases, steps=comma_separated(steps))))
     causes = _causes(cause)
     jobs = [
         job
-        for job in newest(backend.jobs(selection))
+        for job in found
         if (job.stage in stages or (action == "resume" and job.stuck))
         and (not causes or job.cause in causes)
         and _is_for(action, job, bool(causes))
     ]
+    # Of steps that are named, everything is meant.
+    if jobs and action != "cancel" and not steps:
+        past = past_jobs(_plan(setup, build=False) if setup is not None else None, found)
+        jobs = [job for job in jobs if job not in past]
+        if past:
+            typer.echo(past_note(past), err=True)
     outcome: Outcome = getattr(backend, action)(jobs)
     _report(action, outcome)
 

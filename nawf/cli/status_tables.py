@@ -15,6 +15,8 @@ from nawf.running.status import Status, StepStage
 if TYPE_CHECKING:
     from nawf.running.backend import Tail
 
+PHASES = "Phases"
+"""Title of the table that lists them."""
 FEW_PHASES = 24
 """So many are listed one by one; of more, only those that are neither done nor untouched."""
 MOST_LINES = 12
@@ -48,7 +50,16 @@ def status_tables(
     failed = status.of_stage(Stage.FAILED)
     if failed or failed_only or full:
         tables.append(_failed(failed, full or failed_only, notes if failed_only else ()))
+    if status.past and full and not failed_only:
+        tables.append(_past(status.past))
     return tables
+
+
+def past_note(past: Sequence[JobState]) -> str:
+    """What a table says of jobs that ended badly and that nobody needs."""
+    phases = len({job.phase for job in past})
+    where = f"{phases} phase" + ("s" if phases > 1 else "")
+    return f"{len(past)} jobs of {where} ended badly, and nothing needs them any more; --all lists them"
 
 
 def _properties(status: Status) -> list[str]:
@@ -86,7 +97,7 @@ def _steps(status: Status, full: bool) -> list[Table]:
     if not shown:
         return []
     columns = [Column("phase", "phase"), *(Column(p, p) for p in _properties(status))]
-    return [Table("Phases", columns, [{"phase": phase, **by_phase[phase]} for phase in shown], notes)]
+    return [Table(PHASES, columns, [{"phase": phase, **by_phase[phase]} for phase in shown], notes)]
 
 
 def _running(jobs: Sequence[JobState], full: bool) -> Table:
@@ -105,6 +116,12 @@ def _failed(jobs: Sequence[JobState], full: bool, notes: Sequence[str]) -> Table
     listed = ", ".join(f"{n} {cause}" for cause, n in causes.most_common())
     rows, more = _cut([_row(j) for j in jobs], full)
     return Table("Failed", columns, rows, [*([listed] if listed else []), *more, *notes])
+
+
+def _past(jobs: Sequence[JobState]) -> Table:
+    columns = [*_JOB, Column("stage", "job"), Column("cause", "cause"), Column("reason", "reason"), *_WHERE]
+    note = "What they were for is done without them, or cannot be done; --steps begins them again all the same"
+    return Table("Not needed any more", columns, [{**_row(j), "stage": str(j.stage)} for j in jobs], [note])
 
 
 _JOB = (Column("phase", "phase"), Column("step", "step"))

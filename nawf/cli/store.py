@@ -12,7 +12,7 @@ import typer
 from nawf.cli.context import library_for, settings_for
 from nawf.cli.options import FormatOption, OutOption, StoreOption, comma_separated
 from nawf.cli.output import emit_tables
-from nawf.errors import StoreFileError
+from nawf.errors import InputError, StoreFileError
 from nawf.reports.tables import Column, Format, Table
 from nawf.store.location import is_mongo, redacted
 
@@ -112,17 +112,44 @@ def export(
 
 
 @store_app.command("import")
-def import_(file: ArchiveArgument, store: StoreOption = None) -> None:
-    """Bring an archive into the store; all of it is checked first, and nothing newer is overwritten."""
+def import_(
+    file: Annotated[
+        str | None,
+        typer.Argument(metavar="FILE", help="The archive; with --reference, an engine such as chgnet-r2scan."),
+    ] = None,
+    reference: Annotated[
+        bool,
+        typer.Option("--reference", help="The reference results that come with nawf: of all engines, or of one."),
+    ] = False,
+    store: StoreOption = None,
+) -> None:
+    """Bring an archive into the store; all of it is checked first, and nothing newer is overwritten.
+
+    It can be repeated: what is there already is not written again.
+    """
     from nawf.store.archive import open_archive
     from nawf.store.stores import open_stores
     from nawf.store.transfer import import_archive
 
     location = settings_for(store).store
-    open_archive(file)  # before a store is made for it
+    archives = _archives(file, reference)
+    for archive in archives:
+        open_archive(archive)  # before a store is made for it
     with open_stores(location) as stores, _bar() as tell:
-        done = import_archive(file, stores, tell)
-    _say(done, f"imported to {redacted(location)}")
+        for archive in archives:
+            done = import_archive(archive, stores, tell)
+            _say(done, f"imported to {redacted(location)}", f"{archive.stem} " if reference else "")
+
+
+def _archives(file: str | None, reference: bool) -> tuple[Path, ...]:
+    """What is to be imported."""
+    from nawf.store.reference import reference_archive, reference_archives
+
+    if reference:
+        return (reference_archive(file),) if file else reference_archives()
+    if file is None:
+        raise InputError("which archive?", hint="name a file, or --reference for the results that come with nawf")
+    return (Path(file),)
 
 
 @store_app.command("migrate")
@@ -174,11 +201,11 @@ def build(
         typer.echo(f"  not usable: {refused}", err=True)
 
 
-def _say(done: Mapping[str, Counts], where: str) -> None:
+def _say(done: Mapping[str, Counts], where: str, of: str = "") -> None:
     for title, counts in done.items():
         parts = [f"{counts.written:,d} {where}", f"{counts.unchanged:,d} there already"]
         parts += [f"{counts.kept:,d} left as they are there, which is newer"] if counts.kept else []
-        typer.echo(f"{title}: " + ", ".join(parts))
+        typer.echo(f"{of}{title}: " + ", ".join(parts))
 
 
 def _counted(number: int, noun: str) -> str:

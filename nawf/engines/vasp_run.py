@@ -31,6 +31,7 @@ from nawf.engines.vasp_outputs import run_record_of, was_stopped
 from nawf.engines.vasp_potcar import input_files, potcar_library
 from nawf.engines.vasp_protocols import Step, input_set, vasp_maker
 from nawf.engines.vasp_resume import Finished, attempts, mark_finished, new_attempt, next_start
+from nawf.engines.word_left import leave_word
 from nawf.errors import CalculationError, EngineError
 from nawf.rehearsal.potcar import make_potcar_library
 from nawf.rehearsal.version import is_rehearsal
@@ -39,8 +40,8 @@ from nawf.results.outputs import RunRecord
 POLL_S = 1.0
 """Seconds between looks at whether VASP has ended."""
 
-REHEARSAL_POLL_S = 0.2
-"""The same of its stand-in, which takes seconds."""
+REHEARSAL_POLL_S = 0.05
+"""The same of its stand-in, which may take tenths of a second."""
 
 PARALLEL = frozenset({"KPAR", "NCORE", "NPAR", "NSIM", "LPLANE", "LSCALAPACK", "LSCALU"})
 """What atomate2's VASP_INCAR_UPDATES may set: how the work is shared out, never what is calculated."""
@@ -117,6 +118,7 @@ def run_vasp_step(
             attempts(own), structure, moves_ions=moves_cell or step is Step.STRAINED, moves_cell=moves_cell
         )
         attempt = new_attempt(own)
+        leave_word(attempt.folder)
         started_at = datetime.now(UTC)
         task = _run(maker, start.structure, attempt.folder, where)
         if is_rehearsal(task) != (engine == REHEARSAL):

@@ -93,7 +93,7 @@ class JobState:
         What the backend calls it; unique in the queue.
     flow : str
         Identifier of the submission that it came with, or from one of whose jobs it came.
-    phase, property, campaign, engine, intent : str
+    phase, property, campaign, engine, protocol, intent : str
         From the metadata that nawf wrote.
     step : str
         Name of the job without the phase, such as ``vasp_displaced 003``.
@@ -129,6 +129,7 @@ class JobState:
     final: bool = False
     campaign: str = ""
     engine: str = ""
+    protocol: str = ""
     intent: str = ""
     place: Place = field(default_factory=Place)
     since: datetime | None = None
@@ -203,6 +204,11 @@ class Backend(Protocol):
 
     name: str
 
+    @property
+    def is_here(self) -> bool:
+        """Whether calculations run on this machine, with what this process finds: what it lacks, they lack."""
+        ...
+
     def check(self, location: str) -> None:
         """See that the queue can take work whose results go to the store at ``location``; nothing is written.
 
@@ -217,7 +223,10 @@ class Backend(Protocol):
     def attempts(self, phases: Sequence[str]) -> dict[str, int]:
         """How many submissions the queue has ever had for each phase, whatever became of them.
 
-        Ask for it before :meth:`jobs`: a submission that is counted has its jobs in the queue.
+        Ask for it before :meth:`jobs`: a submission that is counted has all its jobs in the queue. One whose jobs are
+        being written is not counted, so whoever does not see them makes a uuid that is taken. Within one queue this
+        sends no step twice, however close two submissions are; a process that sleeps for minutes between its flow
+        and its jobs is taken to have died. Two queues do not know of one another.
         """
         ...
 

@@ -44,6 +44,10 @@ class FireWorksQueue:
         self._files = find_files()
         self._location = ""
 
+    @property
+    def is_here(self) -> bool:
+        return False
+
     def check(self, location: str) -> None:
         if not can_travel(location):
             raise QueueError(
@@ -98,7 +102,7 @@ class FireWorksQueue:
         return {_WORDS.get(key, key): value for key, value in own.items()}
 
     def tail(self, job: JobState, lines: int = 20) -> Tail | None:
-        return tail_of(job, _execute, lines) or self._output_of_queue(job, lines)
+        return tail_of(job, _execute, lines)
 
     def retry(self, jobs: Sequence[JobState]) -> Outcome:
         with self._reached():
@@ -128,20 +132,6 @@ class FireWorksQueue:
         if kind is StepKind.ANALYSIS:
             return self._cluster.analysis_worker or main
         return (self._cluster.batch_worker if kind in MANY_CELLS else "") or main
-
-    @staticmethod
-    def _output_of_queue(job: JobState, lines: int) -> Tail | None:
-        """What the job of the cluster's queue printed: FireWorks names these files after the job and its number."""
-        from pathlib import Path
-
-        if not job.run_dir or not job.place.queue_id:
-            return None
-        for kind in ("error", "out"):
-            for file in sorted(Path(job.run_dir).glob(f"*-{job.place.queue_id}.{kind}")):
-                text = file.read_text(encoding="utf-8", errors="replace")
-                if text.strip():
-                    return Tail(str(file), "\n".join(text.splitlines()[-lines:]))
-        return None
 
     @cached_property
     def _launchpad(self) -> Any:

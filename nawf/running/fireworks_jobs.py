@@ -124,6 +124,7 @@ def _record(one: Launched, stage: Stage) -> JobState:
         final=bool(metadata.get("final")) and not firework["name"].startswith("store_inputs"),
         campaign=metadata.get("campaign", ""),
         engine=metadata.get("engine", ""),
+        protocol=metadata.get("protocol", ""),
         intent=metadata.get("intent", ""),
         place=Place(
             worker=category if isinstance(category, str) else ",".join(category),

@@ -5,8 +5,9 @@ Everything goes through jobflow-remote's own classes, by its project file; nawf 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -26,6 +27,8 @@ from nawf.running.step_kinds import MANY_CELLS, StepKind, calculations
 from nawf.running.tails import tail_of
 from nawf.settings import ClusterSettings
 
+PATIENCE = timedelta(minutes=10)
+"""Between writing a flow and writing its jobs."""
 _META = f"job.metadata.{METADATA_KEY}"
 
 
@@ -45,17 +48,39 @@ class JobflowRemote:
         self._cluster = cluster
         self._project = load_project(cluster.project)
 
+    @property
+    def is_here(self) -> bool:
+        """Nodes of a cluster are other machines, and ``pre_run`` may load what is not loaded here."""
+        worker = self._project.workers.get(self._worker(StepKind.RELAX))
+        return worker is not None and worker.is_local and worker.scheduler_type == "shell" and not worker.pre_run
+
     def check(self, location: str) -> None:
         check_project(self._project, self._cluster, self._controller, location)
 
     def attempts(self, phases: Sequence[str]) -> dict[str, int]:
         key = f"metadata.{METADATA_KEY}.phase"
+        fields = ["metadata", "jobs", "created_on"]
         with self._reached():
-            found = list(self._controller.flows.find({key: {"$in": list(phases)}}, projection=["metadata"]))
+            flows = list(self._controller.flows.find({key: {"$in": list(phases)}}, projection=fields))
+            unfinished = self._coming_in(flows)
         counts = dict.fromkeys(phases, 0)
-        for flow in found:
-            counts[flow["metadata"][METADATA_KEY]["phase"]] += 1
+        for flow in flows:
+            if flow["_id"] not in unfinished:
+                counts[flow["metadata"][METADATA_KEY]["phase"]] += 1
         return counts
+
+    def _coming_in(self, flows: Sequence[Mapping[str, Any]]) -> set[Any]:
+        """Flows of which someone is about to write the jobs: they are not counted, so that their uuid is refused.
+
+        Who takes longer than ``PATIENCE`` is taken to have died.
+        """
+        now = datetime.now(UTC)
+        new = [flow for flow in flows if now - flow["created_on"].replace(tzinfo=UTC) < PATIENCE]
+        wanted = [uuid for flow in new for uuid in flow["jobs"]]
+        if not wanted:
+            return set()
+        there = set(self._controller.jobs.distinct("uuid", {"uuid": {"$in": wanted}}))
+        return {flow["_id"] for flow in new if not there.issuperset(flow["jobs"])}
 
     def jobs(self, selection: Selection) -> tuple[JobState, ...]:
         query: dict[str, Any] = {f"{_META}.phase": {"$exists": True}}
@@ -73,7 +98,8 @@ class JobflowRemote:
         """Put the flow of a phase into the database, each job with its worker and resources.
 
         jobflow-remote's database has a unique index on the uuid of flows: of two submissions of one uuid, it takes
-        one. Both write their flow before their jobs, so nothing is left of the one that it refuses.
+        one. Both write their flow before their jobs, so nothing is left of the one that it refuses; and a flow counts
+        as an attempt once its jobs are there, so nobody makes the next uuid without seeing them.
         """
         from jobflow_remote import submit_flow
 

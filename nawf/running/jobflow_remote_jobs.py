@@ -102,6 +102,7 @@ def _record(document: Mapping[str, Any], stage: Stage) -> JobState:
         final=bool(metadata.get("final")) and not document["job"]["name"].startswith("store_inputs"),
         campaign=metadata.get("campaign", ""),
         engine=metadata.get("engine", ""),
+        protocol=metadata.get("protocol", ""),
         intent=metadata.get("intent", ""),
         place=Place(worker=document["worker"], queue_id=str(remote.get("process_id") or "")),
         since=_utc(document["updated_on"]),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -48,11 +51,29 @@ def load_project(name: str) -> Any:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Without notices of libraries to jobflow-remote about coming changes."""
-    with warnings.catch_warnings():
+    """Without notices of libraries to jobflow-remote about coming changes, and without a grip on standard input.
+
+    Commands over ssh would take what is there for the commands of a script after this one.
+    """
+    with warnings.catch_warnings(), _left_alone_stdin():
         for name in ("cd", "makedirs_p"):
             warnings.filterwarnings("ignore", f"{name} is deprecated", category=FutureWarning)
         yield
+
+
+@contextmanager
+def _left_alone_stdin() -> Iterator[None]:
+    """Nothing to read, unless someone sits there who may be asked for a password."""
+    given = sys.stdin
+    if given is not None and given.isatty():
+        yield
+        return
+    with Path(os.devnull).open() as nothing:
+        sys.stdin = nothing
+        try:
+            yield
+        finally:
+            sys.stdin = given
 
 
 @contextmanager

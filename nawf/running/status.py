@@ -64,10 +64,20 @@ class StepStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """Steps of all phases, and the jobs that they are known by."""
+    """Steps of all phases, and the jobs that they are known by.
+
+    Attributes
+    ----------
+    steps : tuple of StepStatus
+    jobs : tuple of JobState
+    past : tuple of JobState
+        Jobs that failed or were stopped, of steps that were done without them or cannot be done: nothing comes of
+        beginning them again.
+    """
 
     steps: tuple[StepStatus, ...]
     jobs: tuple[JobState, ...]
+    past: tuple[JobState, ...] = ()
 
     @property
     def phases(self) -> tuple[str, ...]:
@@ -107,6 +117,9 @@ def status_of(plan: Plan | None, jobs: Sequence[JobState]) -> Status:
         Oldest submission first.
     """
     current = newest(jobs)
+    past = past_jobs(plan, current)
+    over = {job.id for job in past}
+    left = tuple(job for job in current if job.id not in over)
     queued: dict[tuple[str, str], list[JobState]] = {}
     for job in current:
         queued.setdefault((job.phase, job.property), []).append(job)
@@ -114,7 +127,7 @@ def status_of(plan: Plan | None, jobs: Sequence[JobState]) -> Status:
     if plan is None:
         keys = sorted(queued, key=lambda key: (key[0], PROPERTIES.index(key[1]) if key[1] in PROPERTIES else 99))
         steps = [_step(*key, queued[key], StepStage.MISSING) for key in keys]
-        return Status(tuple(steps), current)
+        return Status(tuple(steps), left, past)
     for planned in plan.steps:
         stage = StepStage(planned.state.value)
         own = queued.get((planned.phase, planned.property), [])
@@ -125,7 +138,34 @@ def status_of(plan: Plan | None, jobs: Sequence[JobState]) -> Status:
         else:
             steps.append(_step(planned.phase, planned.property, own, stage))
     wanted = {(step.phase, step.property) for step in steps}
-    return Status(tuple(steps), tuple(job for job in current if (job.phase, job.property) in wanted))
+
+    def of_these(found: Sequence[JobState]) -> tuple[JobState, ...]:
+        return tuple(job for job in found if (job.phase, job.property) in wanted)
+
+    return Status(tuple(steps), of_these(left), of_these(past))
+
+
+def past_jobs(plan: Plan | None, jobs: Sequence[JobState]) -> tuple[JobState, ...]:
+    """Jobs that failed or were stopped, and that nobody needs: what they were for is done, or cannot be done.
+
+    Parameters
+    ----------
+    plan : Plan or None
+        Of what the store has; without it, what the queue says is all that is known.
+    jobs : sequence of JobState
+        Of the newest submission of each step.
+    """
+    settled = {
+        (step.phase, step.property, step.intent)
+        for step in (plan.steps if plan is not None else ())
+        if step.state.value in (StepStage.DONE, StepStage.BLOCKED)
+    }
+    groups: dict[tuple[str, str, str], list[JobState]] = {}
+    for job in jobs:
+        groups.setdefault((job.phase, job.property, job.intent), []).append(job)
+    settled |= {key for key, own in groups.items() if stage_of(own) is Stage.DONE}
+    over = (Stage.FAILED, Stage.STOPPED)
+    return tuple(job for job in jobs if job.stage in over and (job.phase, job.property, job.intent) in settled)
 
 
 def _step(phase: str, prop: str, jobs: Sequence[JobState], otherwise: StepStage) -> StepStatus:
@@ -140,8 +180,17 @@ def _progress(jobs: Sequence[JobState]) -> tuple[int, int]:
     return sum(job.stage is Stage.DONE for job in jobs), len(jobs)
 
 
-def next_commands(status: Status, campaign: str) -> list[str]:
-    """What to do next, most pressing first; empty when there is nothing."""
+def next_commands(status: Status, campaign: str, options: str = "") -> list[str]:
+    """What to do next, most pressing first; empty when there is nothing.
+
+    Parameters
+    ----------
+    status : Status
+    campaign : str
+        Empty for everything in the queue.
+    options : str
+        For commands that would else take the engine of the campaign.
+    """
     name = f" {campaign}" if campaign else ""
     stages = status.counts
     failed = status.of_stage(Stage.FAILED)
@@ -153,9 +202,11 @@ def next_commands(status: Status, campaign: str) -> list[str]:
     if len(resumable) < len(failed):
         lines.append(f"nawf retry{name}: begin again what failed, once its cause is seen to (--cause picks some)")
     if StepStage.FINISHED in stages:
-        lines.append(f"nawf status{name} --build: build what has finished")
+        lines.append(f"nawf status{name}{options} --build: build what has finished")
     if StepStage.MISSING in stages and campaign:
-        lines.append(f"nawf submit {campaign}: submit what is missing")
+        lines.append(f"nawf submit {campaign}{options}: submit what is missing")
     if not lines and campaign and set(stages) <= {StepStage.DONE, StepStage.BLOCKED}:
-        lines.append(f"nawf report quality {campaign}: see what passed its checks")
+        lines.append(
+            f"nawf report quality {campaign}{options.partition(' --protocol')[0]}: see what passed its checks"
+        )
     return lines

@@ -34,6 +34,14 @@ _BY_VASP = MappingProxyType(
         "vasp_born": StepKind.BORN,
     }
 )
+_BY_GPAW = MappingProxyType(
+    {
+        "gpaw_relax": StepKind.RELAX,
+        "gpaw_static": StepKind.STATIC,
+        "gpaw_forces": StepKind.DISPLACEMENT,
+        "gpaw_stresses": StepKind.STRAIN,
+    }
+)
 _IN_PROCESS = MappingProxyType(
     {
         "run_relax": StepKind.RELAX,
@@ -47,9 +55,11 @@ _IN_PROCESS = MappingProxyType(
 def calculations(engine: str) -> Mapping[str, StepKind]:
     """Beginnings of the names of the jobs that calculate, for an engine.
 
-    With VASP, a first relaxation by a potential is no calculation that needs its cores.
+    With VASP and GPAW, a first relaxation by a potential is no calculation that needs their cores.
     """
-    return _BY_VASP if engine.startswith("vasp") else _IN_PROCESS
+    if engine.startswith("vasp"):
+        return _BY_VASP
+    return _BY_GPAW if engine == "gpaw" else _IN_PROCESS
 
 
 def kind_of(name: str, engine: str) -> StepKind:

@@ -2,7 +2,8 @@
 
 What is done is not planned. What the queue has in its hands (waiting, running, failed, stopped) is left to it. Two
 submissions at the same time make the same uuid for the flow of a phase, from the phase and the number of submissions
-before, and the queue takes a uuid once.
+before, and the queue takes a uuid once. A submission counts from when all its jobs are in the queue
+(:meth:`nawf.running.backend.Backend.attempts`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,28 @@
 """``--reference``: reports straight after the installation."""
 
 import json
+import shutil
+
+import pytest
+
+from nawf.store import reference
+from nawf.store.export import export_archive
+from nawf.store.stores import open_stores
+
+
+@pytest.fixture
+def two_engines(nawf, records, tmp_path, monkeypatch):
+    """Reference results of the embedded engine as they ship, and a few of another one."""
+    folder = tmp_path / "shipped"
+    folder.mkdir()
+    shutil.copy(reference.reference_archive("chgnet-r2scan"), folder)
+    with open_stores("other.db") as stores:
+        for prop in ("relax", "static"):
+            document = records.document("na-bcc", prop, engine="gpaw")
+            stores.results.update(document.model_dump(mode="json"))
+        export_archive(folder / "gpaw.zip", stores, results_only=True)
+    monkeypatch.setattr(reference, "_FOLDER", folder)
+    return folder
 
 
 def test_voltages_of_sulfur_come_without_a_store(nawf, tmp_path):
@@ -35,3 +57,88 @@ def test_what_is_not_there_is_said(nawf):
     done = nawf("report", "hull", "--reference", "--engine", "vasp")
     assert done.code == 2
     assert "reference" in done.err
+
+
+def rows_of(outcome):
+    assert outcome.code == 0, outcome.err
+    found = json.loads(outcome.out)
+    return [row for table in (found if isinstance(found, list) else [found]) for row in table["rows"]]
+
+
+def test_of_several_engines_the_embedded_one_is_taken_unless_another_is_named(nawf, two_engines):
+    shown = nawf("report", "lattice", "--reference", "--phases", "na-bcc")
+    assert shown.code == 0, shown.err
+    assert "chgnet-r2scan" in shown.out
+    assert "--engine chooses gpaw" in shown.out
+    chosen = nawf("report", "lattice", "--reference", "--engine", "gpaw")
+    assert chosen.code == 0, chosen.err
+    assert "gpaw" in chosen.out
+    assert "chgnet-r2scan" not in chosen.out
+    found = [
+        rows_of(nawf("report", "lattice", "--reference", "--phases", "na-bcc", "--format", "json", *engine))
+        for engine in ((), ("--engine", "chgnet-r2scan"), ("--engine", "gpaw"))
+    ]
+    assert found[0] == found[1] != found[2]
+    group = next(
+        row
+        for row in rows_of(nawf("query", "fingerprints", "--reference", "--format", "json"))
+        if row["engine"] != "chgnet-r2scan"
+    )
+    picked = nawf("report", "lattice", "--reference", "--fingerprint", group["calculation"])
+    assert picked.code == 0, picked.err
+    assert "chgnet-r2scan" not in picked.out
+    # Verdicts are told of all, beside one another.
+    verdicts = nawf("report", "quality", "--reference").out
+    assert "gpaw" in verdicts
+    assert "chgnet-r2scan" in verdicts
+
+
+def test_a_campaign_says_which_engine_it_is(nawf, two_engines, tmp_path):
+    (tmp_path / "mine.yaml").write_text(
+        "{name: mine, title: Mine, phases: {ids: [na-bcc]}, properties: [relax], engine: chgnet-r2scan}"
+    )
+    shown = nawf("report", "lattice", "mine.yaml", "--reference")
+    assert shown.code == 0, shown.err
+    assert "--engine chooses" not in shown.out
+
+
+def test_reference_results_are_imported_and_imported_again(nawf, two_engines, tmp_path):
+    count = len(reference.reference_results())
+    first = nawf("store", "import", "--reference")
+    assert (first.code, first.out.splitlines()) == (
+        0,
+        [
+            f"chgnet-r2scan results: {count - 2} imported to nawf.db, 0 there already",
+            "gpaw results: 2 imported to nawf.db, 0 there already",
+        ],
+    )
+    again = nawf("store", "import", "--reference")
+    assert again.out.splitlines()[1] == "gpaw results: 0 imported to nawf.db, 2 there already"
+    assert rows_of(nawf("query", "--format", "json")) == rows_of(nawf("query", "--reference", "--format", "json"))
+    shown = nawf("report", "voltage", "--host", "S", "-T", "static", "--engine", "chgnet-r2scan", "--format", "json")
+    reference_shown = nawf("report", "voltage", "--host", "S", "-T", "static", "--reference", "--format", "json")
+    assert rows_of(shown) == rows_of(reference_shown)
+    # What was imported is done: nothing of it is calculated again.
+    planned = nawf("plan", "na-s")
+    assert planned.code == 0, planned.err
+    assert "44 done; about 0 s" in planned.out
+
+
+def test_reference_results_of_one_engine_are_imported_by_its_name(nawf, two_engines):
+    done = nawf("store", "import", "gpaw", "--reference", "--store", "mine.db")
+    assert done.out == "gpaw results: 2 imported to mine.db, 0 there already\n"
+    unknown = nawf("store", "import", "vasp", "--reference", "--store", "no.db")
+    assert unknown.code == 2
+    assert "choose from chgnet-r2scan, gpaw" in unknown.err
+    nothing = nawf("store", "import", "--store", "no.db")
+    assert nothing.code == 2
+    assert "which archive?" in nothing.err
+
+
+def test_an_archive_that_was_altered_brings_nothing_of_any(nawf, two_engines, tmp_path):
+    whole = (two_engines / "gpaw.zip").read_bytes()
+    (two_engines / "gpaw.zip").write_bytes(whole[:-9] + b"x" + whole[-8:])
+    done = nawf("store", "import", "--reference", "--store", "new.db")
+    assert done.code == 2
+    assert "gpaw.zip" in done.err
+    assert not (tmp_path / "new.db").exists()

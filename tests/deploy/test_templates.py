@@ -124,6 +124,37 @@ def test_mongodb_listens_here_only_has_a_password_and_keeps_its_data():
     assert "MONGO_PASSWORD=\n" in (DEPLOY / "mongodb" / "env.example").read_text()
 
 
+def test_variables_of_mongodb_are_those_of_the_example():
+    composed = (DEPLOY / "mongodb" / "docker-compose.yaml").read_text(encoding="utf-8")
+    example = (DEPLOY / "mongodb" / "env.example").read_text(encoding="utf-8")
+    assert set(re.findall(r"\$\{(\w+)", composed)) == set(re.findall(r"(?m)^(\w+)=", example))
+
+
+def test_backups_are_read_back_as_they_were_written():
+    """Options of MongoDB's tools, as their documentation has them; what is dumped is what is restored."""
+    of_both = {"--archive", "--gzip", "-u", "-p", "--authenticationDatabase"}
+    of_restore = {"--drop", "--nsInclude", "--nsExclude", "--nsFrom", "--nsTo"}
+    text = (DEPLOY / "cluster.md").read_text(encoding="utf-8").replace("\\\n", "")
+    dumps = re.findall(r"exec -T (\w+) sh -c '(mongodump|mongorestore) ([^']*)' ([<>])", text)
+    assert [tool for _, tool, _, _ in dumps] == ["mongodump", "mongorestore", "mongorestore"]
+    services = read(DEPLOY / "mongodb" / "docker-compose.yaml")["services"]
+    for service, tool, words, way in dumps:
+        assert service in services
+        assert way == (">" if tool == "mongodump" else "<")
+        options = set(re.findall(r"(?<=\s)--?\w+", " " + words))
+        assert of_both <= options <= (of_both | of_restore if tool == "mongorestore" else of_both), words
+        assert '-p "$MONGO_INITDB_ROOT_PASSWORD"' in words
+        assert f"-u {services[service]['environment']['MONGO_INITDB_ROOT_USERNAME']} " in words
+
+
+def test_commands_of_the_guide_are_shell():
+    blocks = re.findall(r"(?s)```sh\n(.*?)```", (DEPLOY / "cluster.md").read_text(encoding="utf-8"))
+    assert len(blocks) > 8
+    for block in blocks:
+        done = subprocess.run(["bash", "-n"], input=block, capture_output=True, text=True, check=False)
+        assert done.stderr == "", block
+
+
 def test_no_template_has_a_password():
     for path in DEPLOY.rglob("*"):
         if path.is_file():

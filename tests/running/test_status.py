@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -18,7 +19,7 @@ def job(phase, prop, stage, *, step="run", flow="f", final=True, intent="i", **m
 
 
 def plan(*steps):
-    return SimpleNamespace(steps=tuple(PlannedStep(*step) for step in steps))
+    return SimpleNamespace(steps=tuple(replace(PlannedStep(*step), intent="i") for step in steps))
 
 
 def test_store_and_queue_together():
@@ -111,6 +112,43 @@ def test_the_next_command(jobs, words):
 def test_when_all_is_done_there_are_reports():
     found = status_of(plan(("a", "relax", StepState.DONE, "pass")), [])
     assert next_commands(found, "c") == ["nawf report quality c: see what passed its checks"]
+
+
+def test_a_failed_job_of_a_step_that_is_done_is_over():
+    """It ended well otherwise: on another machine, or with one strained cell less."""
+    failed = [
+        job("a", "relax", Stage.FAILED, cause=Cause.WALLTIME),
+        job("a", "relax", Stage.STOPPED, step="second"),
+        job("a", "static", Stage.FAILED, cause=Cause.CODE, step="static"),
+    ]
+    found = status_of(plan(("a", "relax", StepState.DONE, "pass"), ("a", "static", StepState.BLOCKED)), failed)
+    assert (found.jobs, found.past) == ((), tuple(failed))
+    assert found.counts == {StepStage.DONE: 1, StepStage.BLOCKED: 1}
+    assert [c.partition(":")[0] for c in next_commands(found, "c")] == ["nawf report quality c"]
+    titles = [table.title for table in status_tables(found, "Status", [], full=True)]
+    assert titles == ["Status", "Phases", "Failed", "Not needed any more"]
+    assert status_tables(found, "Status", [], failed_only=True)[0].rows == []
+    # A failure that is still in the way is told beside it.
+    both = status_of(plan(("a", "relax", StepState.DONE, "pass"), ("a", "static", StepState.MISSING)), failed)
+    assert (both.jobs, both.past) == ((failed[2],), tuple(failed[:2]))
+    assert [c.partition(":")[0] for c in next_commands(both, "c")] == ["nawf retry c"]
+
+
+def test_a_cell_that_failed_is_over_when_the_tensor_was_made_without_it():
+    cell = job("a", "elastic", Stage.FAILED, cause=Cause.IONIC, step="strained", final=False)
+    tensor = job("a", "elastic", Stage.DONE, step="analyse")
+    for made in (None, plan(("a", "elastic", StepState.MISSING))):
+        found = status_of(made, [cell, tensor])
+        assert (found.past, found.counts) == ((cell,), {StepStage.FINISHED: 1})
+        assert not any("retry" in command for command in next_commands(found, "c"))
+    # Without the tensor it is in the way.
+    assert status_of(None, [cell, job("a", "elastic", Stage.WAITING, step="analyse")]).past == ()
+
+
+def test_a_failed_job_of_other_settings_is_not_over():
+    other = job("a", "relax", Stage.FAILED, cause=Cause.CODE, intent="of other settings")
+    found = status_of(plan(("a", "relax", StepState.DONE, "pass")), [other])
+    assert (found.jobs, found.past) == ((other,), ())
 
 
 @pytest.fixture

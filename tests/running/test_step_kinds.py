@@ -6,6 +6,7 @@ import importlib
 
 import pytest
 
+from nawf.engines.registry import ENGINES
 from nawf.running.step_kinds import StepKind, calculations, kind_of
 from nawf.settings import ClusterSettings
 
@@ -40,6 +41,7 @@ def jobs_of(module):
     [
         ("nawf.engines.vasp_jobs", "vasp"),
         ("nawf.engines.vasp_born", "vasp"),
+        ("nawf.engines.gpaw_jobs", "gpaw"),
         ("nawf.engines.in_process", "chgnet-r2scan"),
         ("nawf.flows.steps", "vasp"),
         ("nawf.flows.steps", "chgnet-r2scan"),
@@ -60,14 +62,22 @@ def test_kinds_are_those_of_the_settings():
 
 def test_names_do_not_catch_one_another():
     """Resources are set by names that are looked for anywhere in the name of a job."""
-    for engine in ("vasp", "chgnet-r2scan"):
+    for engine in ("vasp", "gpaw", "chgnet-r2scan"):
         for light in LIGHT:
             assert not [name for name in calculations(engine) if name in light]
         for name, kind in calculations(engine).items():
             assert {calculations(engine)[other] for other in calculations(engine) if other in name} == {kind}
 
 
-def test_a_potential_before_vasp_is_light():
+def test_every_engine_has_jobs_that_calculate():
+    """One that is added later is not taken for a potential in the process unnoticed."""
+    in_process = {name for name in ENGINES if calculations(name) is calculations("chgnet-r2scan")}
+    assert in_process == {"chgnet-r2scan"}
+
+
+def test_a_potential_before_dft_is_light():
     assert kind_of("run_relax na2s", "vasp") is StepKind.ANALYSIS
+    assert kind_of("run_relax na2s", "gpaw") is StepKind.ANALYSIS
+    assert kind_of("gpaw_relax_from_potential na2s", "gpaw") is StepKind.RELAX
     assert kind_of("run_relax na2s", "chgnet-r2scan") is StepKind.RELAX
     assert kind_of("vasp_displaced 003 na2s", "vasp-rehearsal") is StepKind.DISPLACEMENT
