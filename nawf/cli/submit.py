@@ -66,7 +66,7 @@ def submit(
     backend = open_backend(cluster, via)
     backend.check(settings.store)
     from nawf.cli.run import plan_now
-    from nawf.engines.preflight import findings, refuse
+    from nawf.engines.preflight import elsewhere, findings, refuse
     from nawf.running import submit as submission
 
     plan, dispatch, attempts = submission.dispatch(
@@ -74,6 +74,8 @@ def submit(
     )
     tasks = [order.task for order in dispatch.orders]
     found = findings(setup.engine, tasks)
+    if not backend.is_here:
+        found = elsewhere(found)
     if dry_run:
         emit_tables([_table(setup, plan, dispatch, found, backend.name)], Format.TABLE)
         return

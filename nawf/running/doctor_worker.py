@@ -44,6 +44,13 @@ def worker_checks(name: str, worker: Any, settings: Settings) -> Iterator[Check]
         return
     if hasattr(worker, "connect_timeout") and worker.connect_timeout is None:
         worker = worker.model_copy(update={"connect_timeout": _CONNECT_S})
+    from nawf.running.jobflow_remote_project import quietly
+
+    with quietly():
+        yield from _checks_of_host(area, worker, settings)
+
+
+def _checks_of_host(area: str, worker: Any, settings: Settings) -> Iterator[Check]:
     host = worker.get_host()
     try:
         failure = _connected(host)
@@ -79,6 +86,12 @@ def _folder(area: str, worker: Any, host: Any) -> Iterator[Check]:
     if code:
         advice = "set work_dir of the worker to a folder that you may write to, on a file system that all nodes see"
         yield Check(area, "work_dir", Mark.BAD, f"{worker.work_dir}: {_last_line(err or out)}", advice)
+        return
+    try:
+        host.listdir(worker.work_dir)
+    except Exception as error:  # noqa: BLE001 - as above
+        found = f"commands run there, but files cannot be listed: {type(error).__name__}: {error}"
+        yield Check(area, "work_dir", Mark.BAD, found, "files go over sftp, which its ssh server must offer")
         return
     free_gb = int(out.split()[3]) * 1024 / 1e9
     mark = Mark.BAD if free_gb < TOO_LITTLE_GB else Mark.LOOK if free_gb < LITTLE_GB else Mark.GOOD

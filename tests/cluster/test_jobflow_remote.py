@@ -11,8 +11,6 @@ import pytest
 pytest.importorskip("jobflow_remote")
 
 from nawf.running.backend import Stage
-from nawf.store.query import load_results
-from nawf.store.stores import open_stores
 
 CAMPAIGN = """\
 name: small
@@ -34,25 +32,23 @@ temperatures_k: [0, 300]
 """
 
 
+SODIUM = """\
+name: sodium
+title: The smallest that goes all the way
+phases: {ids: [na-bcc]}
+properties: [relax, static]
+engine: chgnet-r2scan
+protocol: coarse
+temperatures_k: [0]
+"""
+
+
 @pytest.fixture
 def site(new_site: Any) -> Any:
     made = new_site()
     (made.folder / "small.yaml").write_text(CAMPAIGN)
+    (made.folder / "sodium.yaml").write_text(SODIUM)
     return made
-
-
-def numbers(location: str) -> dict[tuple[str, str], Any]:
-    """All results without when and where they were calculated."""
-    with open_stores(location, read_only=True) as stores:
-        documents = load_results(stores.results)
-    return {
-        (d.phase, d.property): (
-            d.fingerprint_id,
-            d.verdict.model_dump(),
-            {k: v for k, v in d.result.items() if k != "run"},
-        )
-        for d in documents
-    }
 
 
 def rows(nawf: Any, *arguments: str) -> Any:
@@ -61,6 +57,23 @@ def rows(nawf: Any, *arguments: str) -> Any:
     found = json.loads(done.out)
     tables = found if isinstance(found, list) else [found]
     return [[{k: v for k, v in row.items() if k != "finished_at"} for row in table["rows"]] for table in tables]
+
+
+@pytest.mark.always
+@pytest.mark.slow
+def test_a_phase_goes_through_slurm_with_the_numbers_of_a_local_run(site: Any) -> None:
+    pytest.importorskip("chgnet")
+    sent = site.nawf("submit", "sodium.yaml")
+    assert sent.code == 0, sent.err
+    assert "1 phases with 3 jobs submitted via jobflow-remote" in sent.err
+    site.run()
+    assert {job.stage for job in site.jobs()} == {Stage.DONE}, [(j.step, j.error) for j in site.jobs()]
+    assert all(job.place.queue_id for job in site.jobs())
+    assert "1 phases: 2 done" in site.nawf("status", "sodium.yaml", "--build").out
+    assert site.nawf("run", "sodium.yaml", "--store", "local.db", "--workers", "1").code == 0
+    local = site.numbers("local.db")
+    assert set(local) == {("na-bcc", p) for p in ("relax", "static")}
+    assert site.numbers() == local
 
 
 def test_a_campaign_is_submitted_followed_and_built_as_in_a_local_run(site: Any) -> None:
@@ -100,7 +113,7 @@ def test_a_campaign_is_submitted_followed_and_built_as_in_a_local_run(site: Any)
     assert "nothing to submit" in nawf("submit", "small.yaml").err
 
     assert nawf("run", "small.yaml", "--store", "local.db", "--workers", "1").code == 0
-    assert numbers(site.settings["store"]) == numbers("local.db")
+    assert site.numbers() == site.numbers("local.db")
     for report in (["report", "lattice", "small.yaml"], ["report", "quality", "small.yaml"], ["query"]):
         local = rows(nawf, *report, "--store", "local.db")
         assert rows(nawf, *report) == local
@@ -142,11 +155,12 @@ def test_jobs_that_come_later_know_their_phase_and_their_worker(toy_site: Any) -
     assert "1 phases: 2 done" in toy_site.nawf("status", "displaced.yaml", "--build").out
 
     assert toy_site.nawf("run", "displaced.yaml", "--store", "local.db").code == 0
-    local = numbers("local.db")
+    local = toy_site.numbers("local.db")
     assert set(local) == {("toy-nas", p) for p in ("relax", "phonon")}
-    assert numbers(toy_site.settings["store"]) == local
+    assert toy_site.numbers() == local
 
 
+@pytest.mark.always
 def test_of_two_submissions_at_once_one_goes_out(site: Any) -> None:
     """Both look before either writes: the database takes the uuid of a flow once."""
     from nawf.cli.context import set_up, settings_for
@@ -164,6 +178,7 @@ def test_of_two_submissions_at_once_one_goes_out(site: Any) -> None:
     assert len({job.flow for job in site.jobs()}) == 1
 
 
+@pytest.mark.always
 def test_what_does_not_fit_is_refused_with_what_to_write(site: Any, tmp_path: Path) -> None:
     def refusal(**cluster: Any) -> str:
         site.settings["cluster"] = {"project": "nawf", "worker": "main", **cluster}

@@ -280,11 +280,16 @@ def test_cancel_and_resume(struck: Callable[..., Struck]) -> None:
 
 @asked_for
 def test_a_failure_of_vasp_is_told_and_retried(struck: Callable[..., Struck]) -> None:
-    hit = struck("pssyevx 1 times when METAGGA=R2SCAN NSW=99")
+    """What no handler can mend; retried when its cause is seen to."""
+    fault = "pssyevx@2 when METAGGA=R2SCAN NSW=99"
+    hit = struck(fault)
     hit.submit()
     hit.site.run()
     shown = hit.status("--failed")
-    assert "PSSYEVX" in shown
+    assert re.search("(?i)pssyevx", shown), shown
     assert hit.nawf("resume", "toy.yaml").out == "nothing resumed\n"
     assert hit.nawf("retry", "toy.yaml", "--cause", "disk").out == "nothing begun again\n"
-    assert_resumed(hit, Cause.ELECTRONIC, "pssyevx", "retry")
+    for worker in hit.site.project["workers"].values():
+        worker["pre_run"] = worker["pre_run"].replace(fault, "")
+    hit.site.write()
+    assert_resumed(hit, Cause.ELECTRONIC, "(?i)pssyevx", "retry")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import subprocess
@@ -9,6 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+pytestmark = [pytest.mark.always]
 
 
 def daemons(folder):
@@ -19,7 +22,30 @@ PID_FILES = {"munged": "munge/munged.pid", "slurmctld": "slurmctld.pid", "slurmd
 
 
 def lives(pid):
-    return Path(f"/proc/{pid}").exists()
+    """Whether a process runs; one that nobody has asked for its end yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def sockets(pid):
+    """Inodes of the sockets of a process; what it closes meanwhile is left out."""
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            target = str(link.readlink())
+        except FileNotFoundError:
+            continue
+        if match := re.fullmatch(r"socket:\[(\d+)\]", target):
+            yield match.group(1)
+
+
+def wait_until(ready, most_s=300):
+    end = time.monotonic() + most_s
+    while not (found := ready()) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert found
+    return found
 
 
 def test_a_job_runs_and_its_end_is_known(slurm, tmp_path):
@@ -30,6 +56,12 @@ def test_a_job_runs_and_its_end_is_known(slurm, tmp_path):
     assert slurm.wait(bad) == "FAILED"
     assert slurm.facts(bad)["ExitCode"] == "3:0"
     assert {f"{good}", f"{bad}"} <= set(slurm.run("sacct", "-c", "-n", "-X", "-o", "JobID").split())
+
+
+def test_it_has_all_cores_of_the_machine(slurm):
+    """Also where OMP_NUM_THREADS says otherwise."""
+    (node,) = slurm.run("sinfo", "--noheader", "--Node", "--format", "%c").split()
+    assert int(node) == slurm.cpus == len(os.sched_getaffinity(0))
 
 
 def test_jobs_wait_for_a_drained_node_and_go_on_after(slurm, tmp_path):
@@ -55,12 +87,7 @@ def test_a_job_can_be_found_and_killed(slurm, tmp_path):
 def test_it_listens_on_loopback_only(slurm):
     pids = set(daemons(slurm.folder).values())
     assert len(pids) == 3
-    inodes = {
-        match.group(1)
-        for pid in pids
-        for link in Path(f"/proc/{pid}/fd").iterdir()
-        if (match := re.fullmatch(r"socket:\[(\d+)\]", str(link.readlink())))
-    }
+    inodes = {inode for pid in pids for inode in sockets(pid)}
     listening = []
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         for line in Path(table).read_text().splitlines()[1:]:
@@ -83,15 +110,13 @@ def test_starting_twice_changes_nothing_and_stopping_ends_it_all(one_node, free_
     assert one_node("status", folder).returncode == 0
 
     env = {"SLURM_CONF": f"{folder}/slurm.conf", "PATH": "/usr/bin:/bin"}
-    subprocess.run(["sbatch", "-o", "/dev/null", "--wrap", "sleep 4711"], env=env, check=True, capture_output=True)
+    sleep = f"sleep {port}.4711"  # like no other
+    subprocess.run(["sbatch", "-o", "/dev/null", "--wrap", sleep], env=env, check=True, capture_output=True)
 
     def sleeping():
-        return subprocess.run(["pgrep", "-fx", "sleep 4711"], check=False, capture_output=True).stdout
+        return subprocess.run(["pgrep", "-fx", re.escape(sleep)], check=False, capture_output=True).stdout
 
-    deadline = time.monotonic() + 30
-    while not sleeping() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert sleeping()
+    wait_until(sleeping)
     assert one_node("stop", folder).returncode == 0
     assert not any(map(lives, pids.values()))
     assert not sleeping()  # a job does not outlive the node
@@ -104,8 +129,7 @@ def test_a_daemon_that_was_killed_is_started_again_beside_the_others(one_node, f
     assert one_node("start", folder, "--port", port).returncode == 0
     before = daemons(folder)
     subprocess.run(["kill", "-9", str(before["slurmctld"])], check=True)
-    while lives(before["slurmctld"]):
-        time.sleep(0.05)
+    wait_until(lambda: not lives(before["slurmctld"]))
     assert one_node("status", folder).returncode == 1
     again = one_node("start", folder, "--port", port)
     assert again.returncode == 0, again.stderr
