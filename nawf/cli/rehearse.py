@@ -46,6 +46,7 @@ def rehearse(
     without --store, and its runs to a folder of their own.
     """
     from nawf.campaigns.schema import load_campaign
+    from nawf.engines.rehearsal_server import server
     from nawf.engines.vasp import REHEARSAL
 
     store = store or REHEARSAL_STORE
@@ -62,8 +63,17 @@ def rehearse(
     )
     runs = Path(settings.run_folder).expanduser().absolute() / "rehearsal"
     try:
-        with _settings_of_jobs(run_folder=str(runs), potcar_folder=str(runs / "potcars")):
-            carry_out(setup, campaign, command="rehearse", prepare=lambda made: _make_potcars(made, runs / "potcars"))
+        with (
+            _settings_of_jobs(run_folder=str(runs), potcar_folder=str(runs / "potcars")),
+            contextlib.ExitStack() as stack,
+        ):
+
+            def prepare(made: Plan) -> None:
+                if not settings.vasp_rehearsal_command:
+                    stack.enter_context(_settings_of_jobs(rehearsal_server=stack.enter_context(server())))
+                _make_potcars(made, runs / "potcars")
+
+            carry_out(setup, campaign, command="rehearse", prepare=prepare)
     except typer.Exit:
         _conclude(campaign, store, runs)
         raise

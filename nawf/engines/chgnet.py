@@ -82,6 +82,10 @@ class ChgnetEngine(InProcessEngine):
         with contextlib.redirect_stdout(io.StringIO()):  # it greets
             return Network(CHGNet.load(model_name=MODEL_NAME, use_device=self.spec.device, verbose=False))
 
+    def load(self) -> None:
+        """Load the network now, not when it is first needed."""
+        _ = self._network
+
     @cached_property
     def _weights_hash(self) -> str:
         return hashlib.sha256(self._weights.read_bytes()).hexdigest()

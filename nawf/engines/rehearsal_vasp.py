@@ -1,7 +1,7 @@
 """The command ``nawf-vasp-rehearsal``: the stand-in for VASP with the energies of the embedded engine.
 
 It is called as VASP is, without arguments, in the folder of a run, by ``mpirun`` or ``srun`` too: of several
-ranks the first does the work.
+ranks the first does the work. Inside ``nawf rehearse`` it has the work done by :mod:`nawf.engines.rehearsal_server`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from nawf.engines.rehearsal_server import run_served
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,9 +37,22 @@ def main() -> None:
     """Run the rehearsal in the current folder and exit with its code."""
     if rank(os.environ) > 0:
         return
+    code = run_served(os.environ)
+    sys.exit(run_here() if code is None else code)
+
+
+def run_here() -> int:
+    """Run the rehearsal in this process; its exit code."""
     from nawf.rehearsal.run import run
 
-    sys.exit(run(Path.cwd(), _evaluate))
+    return run(Path.cwd(), _evaluate)
+
+
+def load() -> None:
+    """Load at once what a run would load."""
+    from nawf.rehearsal import run  # noqa: F401
+
+    _engine().load()
 
 
 def rank(environ: Mapping[str, str]) -> int:
@@ -51,7 +66,8 @@ def _engine() -> ChgnetEngine:
     from nawf.engines.chgnet import ChgnetEngine
     from nawf.engines.registry import engine_spec
 
-    return ChgnetEngine(engine_spec("chgnet-r2scan"))
+    # One thread, so that results do not depend on the machine, nor on what served the run.
+    return ChgnetEngine(engine_spec("chgnet-r2scan", threads=1))
 
 
 def _evaluate(crystal: Crystal) -> tuple[float, np.ndarray, np.ndarray]:
