@@ -43,7 +43,7 @@ def _pulay(beta: float, memory: int, weight: float) -> dict[str, Any]:
 
 
 RUNGS = (
-    # GPAW's own mixer lets bcc sodium diverge on dense meshes with this functional.
+    # With libxc before 7, GPAW's own mixer lets bcc sodium and antimony diverge with this functional.
     Rung("usual", _pulay(0.1, 5, 50.0), 120),
     Rung("slower mixing (0.05)", _pulay(0.05, 8, 100.0), 250),
     Rung(

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from nawf.engines.base import Label
 from nawf.engines.registry import build_engine, engine_spec
 from nawf.errors import EngineError
@@ -32,11 +34,19 @@ def plausible_start(crystal: Crystal, relaxed: Crystal) -> Crystal:
 
 
 def potential_hessian(crystal: Crystal) -> tuple[tuple[float, ...], ...] | None:
-    """Hessian of the embedded engine (eV/Å²) to begin a relaxation with; None where it is not installed."""
+    """Hessian of the embedded engine (eV/Å²) to begin a relaxation with.
+
+    None where that engine is not installed, or cannot calculate the crystal: a relaxation goes without it then.
+    """
     try:
         engine: Any = build_engine(_SPEC)
     except EngineError:
         return None
     from nawf.engines.ase_hessian import first_hessian
 
-    return tuple(map(tuple, first_hessian(crystal, engine.evaluate).tolist()))
+    try:
+        hessian = first_hessian(crystal, engine.evaluate)
+    except (ValueError, np.linalg.LinAlgError):
+        # An atom without neighbours, or a number that is not finite.
+        return None
+    return tuple(map(tuple, hessian.tolist())) if np.isfinite(hessian).all() else None

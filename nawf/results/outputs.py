@@ -165,10 +165,11 @@ class DisplacedCells(Record):
     def crystals(self) -> list[Crystal]:
         """Supercells with one atom moved, in the order of the displacements."""
         matrix_a = self.supercell.matrix_a
+        inverse = np.linalg.inv(matrix_a)
         found = []
         for displacement in self.displacements:
             positions = np.array(self.supercell.frac_coords)
-            positions[displacement.atom] += np.array(displacement.vector_a) @ np.linalg.inv(matrix_a)
+            positions[displacement.atom] += np.array(displacement.vector_a) @ inverse
             found.append(Crystal.from_arrays(matrix_a, self.supercell.species, positions))
         return found
 

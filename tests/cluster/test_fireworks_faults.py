@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from fireworks_site import all_done
+from hanging_relaxation import CAMPAIGN, HANG, STEPS, is_hanging
 
 pytest.importorskip("fireworks")
 pytest.importorskip("atomate2")
@@ -20,16 +21,6 @@ import psutil
 
 from nawf.store.query import load_results
 from nawf.store.stores import open_stores
-
-CAMPAIGN = """\
-name: toy
-title: A phase of the toy potential
-phases: {ids: [toy-nas]}
-properties: [relax, static]
-engine: vasp-rehearsal
-"""
-HANG = "hang@2 once when METAGGA=R2SCAN NSW=99"
-STEPS = ("vasp_pre_relax", "vasp_relax", "symmetrise_relaxed", "vasp_static")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -42,12 +33,8 @@ class Struck:
 
     def wait_for_hang(self) -> dict[str, Any]:
         """The job of the relaxation, once it is in its second step."""
-        self.site.wait(lambda jobs: self._is_hanging())
+        self.site.wait(lambda jobs: is_hanging(self.folder))
         return dict(self.site.wait(lambda jobs: in_stage(jobs, "vasp_relax", "running")))
-
-    def _is_hanging(self) -> bool:
-        files = self.folder.glob("runs/toy-nas/relax-*/attempt-01/OSZICAR")
-        return any(file.read_text().count(" F= ") >= 1 for file in files)
 
     def assert_named(self, words: str, command: str) -> str:
         """What is shown of a failure: class, words, the end of the right file, and what to do."""

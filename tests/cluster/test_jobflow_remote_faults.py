@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hanging_relaxation import CAMPAIGN, HANG, STEPS, is_hanging
 
 pytest.importorskip("jobflow_remote")
 pytest.importorskip("atomate2")
@@ -23,16 +24,6 @@ import psutil
 from nawf.running.backend import Cause, Stage
 from nawf.store.query import load_results
 from nawf.store.stores import open_stores
-
-CAMPAIGN = """\
-name: toy
-title: A phase of the toy potential
-phases: {ids: [toy-nas]}
-properties: [relax, static]
-engine: vasp-rehearsal
-"""
-HANG = "hang@2 once when METAGGA=R2SCAN NSW=99"
-STEPS = ("vasp_pre_relax", "vasp_relax", "symmetrise_relaxed", "vasp_static")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 asked_for = pytest.mark.skipif(
@@ -51,15 +42,8 @@ class Struck:
     def submit(self) -> None:
         assert self.nawf("submit", "toy.yaml").code == 0
 
-    def is_hanging(self) -> bool:
-        """Whether the relaxation is in its second step."""
-        return any(
-            path.read_text().count(" F= ") >= 1
-            for path in self.folder.glob("runs/toy-nas/relax-*/attempt-01/OSZICAR")
-        )
-
     def wait_for_hang(self) -> Any:
-        self.site.wait_for(self.is_hanging, 180)
+        self.site.wait_for(lambda: is_hanging(self.folder), 180)
         return self.site.wait_for(lambda: self.in_stage("vasp_relax", Stage.RUNNING))
 
     def in_stage(self, step: str, stage: Stage) -> Any:

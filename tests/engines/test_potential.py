@@ -45,3 +45,19 @@ def test_without_the_engine_there_is_none(monkeypatch):
 
     monkeypatch.setattr(potential, "build_engine", missing)
     assert potential_hessian(caesium_chloride(3.2)) is None
+
+
+def test_a_crystal_that_it_cannot_calculate_is_relaxed_without_it():
+    pytest.importorskip("chgnet")
+    # No atom has a neighbour within the network's reach of 6 Å.
+    assert potential_hessian(Crystal.from_arrays(np.eye(3) * 9.0, ["Na"], [[0, 0, 0]])) is None
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_one_that_is_not_finite_is_not_taken(monkeypatch, number):
+    class Broken:
+        def evaluate(self, crystal):
+            return 0.0, np.full((len(crystal), 3), number), np.zeros((3, 3))
+
+    monkeypatch.setattr(potential, "build_engine", lambda spec: Broken())
+    assert potential_hessian(caesium_chloride(3.2)) is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import itertools
 import sys
 import threading
@@ -11,12 +10,19 @@ import traceback
 
 import bson
 import mongomock_ng
-from bson import Int64, Regex
+from bson import Int64
+from mongo_stand_in_words import (
+    LARGEST_DOCUMENT_BYTES,
+    apply,
+    batch,
+    criteria_of,
+    error_of,
+    greeting,
+    order,
+)
 from mongomock_ng import aggregate as pipelines
 from pymongo.errors import PyMongoError
 
-LARGEST_DOCUMENT_BYTES = 16 * 2**20
-LARGEST_BATCH_BYTES = 12_000_000
 IDLE_CURSOR_S = 600
 GREETINGS = ("hello", "ismaster")
 WITHOUT_EFFECT = ("ping", "endsessions", "refreshsessions", "logout", "fsync")
@@ -56,7 +62,7 @@ class Server:
         except (PyMongoError, NotImplementedError, ValueError, TypeError, KeyError, AssertionError) as error:
             if not isinstance(error, PyMongoError):
                 traceback.print_exc()
-            reply = {"ok": 0.0, **_error_of(error)}
+            reply = {"ok": 0.0, **error_of(error)}
         if self._verbose:
             print(name, command.get("$db"), reply["ok"], reply.get("errmsg", ""), file=sys.stderr, flush=True)
         return reply
@@ -69,7 +75,7 @@ class Server:
 
     def _dispatch(self, name, command):
         if name in GREETINGS:
-            return _greeting()
+            return greeting()
         if self._locked:
             if name in ("saslstart", "saslcontinue", "authenticate"):
                 raise CommandError(18, "AuthenticationFailed", "Authentication failed.")
@@ -213,9 +219,9 @@ class Server:
         collection = db[command["find"]]
         limit = command.get("limit", 0)
         found = collection.find(
-            _criteria(command.get("filter")),
+            criteria_of(command.get("filter")),
             command.get("projection") or None,
-            sort=_order(command.get("sort")),
+            sort=order(command.get("sort")),
             skip=command.get("skip", 0),
             limit=abs(limit),
         )
@@ -225,7 +231,7 @@ class Server:
     def _do_aggregate(self, db, command):
         if not isinstance(command["aggregate"], str):
             raise CommandError(73, "InvalidNamespace", "aggregations of a whole database are not supported")
-        collection, stages = db[command["aggregate"]], _criteria(command["pipeline"])
+        collection, stages = db[command["aggregate"]], criteria_of(command["pipeline"])
         writes = any(stage.keys() & {"$out", "$merge"} for stage in stages)
         if stages and "$match" in stages[0] and not writes:
             # mongomock-ng would copy the whole collection first.
@@ -239,24 +245,24 @@ class Server:
         return self._cursor(f"{db.name}.{collection.name}", found, (command.get("cursor") or {}).get("batchSize"))
 
     def _do_count(self, db, command):
-        count = db[command["count"]].count_documents(_criteria(command.get("query")))
+        count = db[command["count"]].count_documents(criteria_of(command.get("query")))
         count = max(0, count - command.get("skip", 0))
         return {"n": min(count, abs(command["limit"])) if command.get("limit") else count}
 
     def _do_distinct(self, db, command):
-        return {"values": db[command["distinct"]].distinct(command["key"], _criteria(command.get("query")))}
+        return {"values": db[command["distinct"]].distinct(command["key"], criteria_of(command.get("query")))}
 
     def _do_getmore(self, _db, command):
         key = int(command["getMore"])
         if key not in self._cursors:
             raise CommandError(43, "CursorNotFound", f"cursor id {key} not found")
         where, rest, _ = self._cursors[key]
-        batch = _batch(rest, command.get("batchSize") or sys.maxsize)
+        taken = batch(rest, command.get("batchSize") or sys.maxsize)
         if rest:
             self._cursors[key] = where, rest, time.monotonic()
         else:
             del self._cursors[key]
-        return {"cursor": {"nextBatch": batch, "id": Int64(key if rest else 0), "ns": where}}
+        return {"cursor": {"nextBatch": taken, "id": Int64(key if rest else 0), "ns": where}}
 
     def _do_killcursors(self, _db, command):
         killed = [key for key in command["cursors"] if self._cursors.pop(int(key), None) is not None]
@@ -265,11 +271,11 @@ class Server:
 
     def _cursor(self, where, documents, size):
         rest = list(documents)[::-1]  # taken from the end
-        batch = _batch(rest, 101 if size is None else size)
+        taken = batch(rest, 101 if size is None else size)
         key = next(self._cursor_ids) if rest else 0
         if rest:
             self._cursors[key] = where, rest, time.monotonic()
-        return {"cursor": {"firstBatch": batch, "id": Int64(key), "ns": where}}
+        return {"cursor": {"firstBatch": taken, "id": Int64(key), "ns": where}}
 
     # --- writing -------------------------------------------------------------------------------------
 
@@ -279,7 +285,7 @@ class Server:
             try:
                 done.append(collection.insert_one(document).inserted_id)
             except PyMongoError as error:
-                errors.append({"index": number, **_error_of(error)})
+                errors.append({"index": number, **error_of(error)})
                 if command.get("ordered", True):
                     break
         self._changed(collection, done)
@@ -291,7 +297,7 @@ class Server:
             try:
                 matched, modified, new = self._update(collection, statement)
             except PyMongoError as error:
-                errors.append({"index": number, **_error_of(error)})
+                errors.append({"index": number, **error_of(error)})
                 if command.get("ordered", True):
                     break
                 continue
@@ -303,16 +309,16 @@ class Server:
         return reply | ({"upserted": upserted} if upserted else {}) | ({"writeErrors": errors} if errors else {})
 
     def _update(self, collection, statement):
-        criteria, change, multi = _criteria(statement["q"]), statement["u"], bool(statement.get("multi"))
+        criteria, change, multi = criteria_of(statement["q"]), statement["u"], bool(statement.get("multi"))
         ids = self._ids(collection, criteria, multi=multi)
-        done = _apply(collection, criteria, change, statement, multi=multi)
+        done = apply(collection, criteria, change, statement, multi=multi)
         self._changed(collection, ids if done.upserted_id is None else [done.upserted_id])
         return done.matched_count, done.modified_count or 0, done.upserted_id
 
     def _do_delete(self, db, command):
         collection, count = db[command["delete"]], 0
         for statement in command["deletes"]:
-            criteria, one = _criteria(statement["q"]), statement.get("limit") == 1
+            criteria, one = criteria_of(statement["q"]), statement.get("limit") == 1
             ids = self._ids(collection, criteria, multi=not one)
             count += (collection.delete_one if one else collection.delete_many)(criteria).deleted_count
             self._changed(collection, ids)
@@ -320,13 +326,13 @@ class Server:
 
     def _do_findandmodify(self, db, command):
         collection = db[command.get("findAndModify") or command["findandmodify"]]
-        criteria = _criteria(command.get("query"))
+        criteria = criteria_of(command.get("query"))
         fields, wants_new = command.get("fields") or None, bool(command.get("new"))
-        found = next(collection.find(criteria, sort=_order(command.get("sort")), limit=1), None)
+        found = next(collection.find(criteria, sort=order(command.get("sort")), limit=1), None)
         if found is None:
             if command.get("remove") or not command.get("upsert"):
                 return {"value": None, "lastErrorObject": {"n": 0, "updatedExisting": False}}
-            new = _apply(collection, criteria, command["update"], command).upserted_id
+            new = apply(collection, criteria, command["update"], command).upserted_id
             self._changed(collection, [new])
             value = collection.find_one({"_id": new}, fields) if wants_new else None
             return {"value": value, "lastErrorObject": {"n": 1, "updatedExisting": False, "upserted": new}}
@@ -335,7 +341,7 @@ class Server:
         if command.get("remove"):
             collection.delete_one(own)
         else:
-            _apply(collection, criteria | own, command["update"], command | {"upsert": False})
+            apply(collection, criteria | own, command["update"], command | {"upsert": False})
             if wants_new:
                 value = collection.find_one(own, fields)
         self._changed(collection, [found["_id"]])
@@ -357,66 +363,3 @@ class Server:
     def _reshaped(self, db, name):
         if self._kept is not None:
             self._kept.reshaped(db, name)
-
-
-def _apply(collection, criteria, change, options, *, multi=False):
-    """Update by operators or a pipeline, or replace."""
-    given = {"upsert": bool(options.get("upsert"))}
-    if isinstance(change, dict) and not any(key.startswith("$") for key in change):
-        return collection.replace_one(criteria, change, **given)
-    if options.get("arrayFilters"):
-        given["array_filters"] = options["arrayFilters"]
-    return (collection.update_many if multi else collection.update_one)(criteria, _criteria(change), **given)
-
-
-def _criteria(value):
-    """Criteria with regular expressions as Python has them; BSON has a type of its own."""
-    if value is None:
-        return {}
-    if isinstance(value, dict):
-        return {key: item if item is None else _criteria(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [item if item is None else _criteria(item) for item in value]
-    return value.try_compile() if isinstance(value, Regex) else value
-
-
-def _order(sort):
-    return list(sort.items()) if sort else None
-
-
-def _batch(rest, size):
-    """Take documents off the end of a list, as many as asked for and as fit into one message."""
-    taken, held_bytes = [], 0
-    while rest and len(taken) < size:
-        length = len(bson.encode(rest[-1]))
-        if taken and held_bytes + length > LARGEST_BATCH_BYTES:
-            break
-        taken.append(rest.pop())
-        held_bytes += length
-    return taken
-
-
-def _error_of(error):
-    duplicate = "Duplicate" in type(error).__name__
-    code = getattr(error, "code", None) or (11000 if duplicate else 8000)
-    details = getattr(error, "details", None) or {}
-    shown = {key: details[key] for key in ("keyPattern", "keyValue") if key in details}
-    return {"code": code, "codeName": type(error).__name__, "errmsg": str(error) or type(error).__name__, **shown}
-
-
-def _greeting():
-    return {
-        "ismaster": True,
-        "isWritablePrimary": True,
-        "helloOk": True,
-        "maxBsonObjectSize": LARGEST_DOCUMENT_BYTES,
-        "maxMessageSizeBytes": 48_000_000,
-        "maxWriteBatchSize": 100_000,
-        "localTime": datetime.datetime.now(datetime.UTC),
-        "logicalSessionTimeoutMinutes": 30,
-        "connectionId": 1,
-        "minWireVersion": 0,
-        "maxWireVersion": 21,
-        "readOnly": False,
-        "ok": 1.0,
-    }
