@@ -209,7 +209,7 @@ def retry(
     store: StoreOption = None,
     structures: StructuresOption = None,
 ) -> None:
-    """Begin failed jobs again. VASP runs go on from their last geometry."""
+    """Begin failed jobs again. Runs of VASP and GPAW go on from their last geometry."""
     from nawf.running.backend import Stage
 
     _act("retry", (Stage.FAILED,), campaign, via, phases, steps, cause, store, structures)
@@ -226,7 +226,7 @@ def resume(
 ) -> None:
     """Go on with what was cancelled or paused, and with what was cut off: by its time, its node, or killed.
 
-    VASP runs go on from their last geometry.
+    Runs of VASP and GPAW go on from their last geometry.
     """
     from nawf.running.backend import Stage
 

@@ -28,7 +28,7 @@ MAGNETIC = frozenset({"Cr", "Mn", "Fe", "Co", "Ni"})
 """Elements whose compounds may have moments, which this engine does not look for."""
 
 VALENCE = {"Li": 3, "N": 5, "Na": 7, "O": 6, "P": 5, "S": 6, "Sb": 15, "Sn": 14}
-"""Electrons of the PAW sets; an unknown element counts as many as it has."""
+"""Electrons of the PAW sets; an element that is not among them counts as 16."""
 
 _BASE_GB = 0.4
 _GRID_ARRAYS = 20
