@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nawf.engines import potential
+from nawf.engines.ase_hessian import first_hessian
 from nawf.engines.ase_relax import calculator_of, relax_with_ase
 from nawf.engines.potential import plausible_start, potential_hessian
 from nawf.errors import EngineError
@@ -34,6 +35,7 @@ def test_its_hessian_is_that_of_the_embedded_engine():
     plain = relax_with_ase(given, calculator_of(engine.evaluate), method)
     helped = relax_with_ase(given, calculator_of(engine.evaluate), method, hessian)
     assert hessian.shape == (15, 15)
+    np.testing.assert_allclose(hessian, first_hessian(given, engine.evaluate), atol=1e-3)
     assert helped.converged
     assert helped.n_steps <= plain.n_steps
     assert helped.energy_ev_per_atom == pytest.approx(plain.energy_ev_per_atom, abs=1e-3)
