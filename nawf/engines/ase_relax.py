@@ -170,7 +170,8 @@ def _minimise(
         while not enough and n_steps < max_steps:
             optimizer = BFGS(target(atoms), logfile=None, alpha=_START_CURVATURE_EV_PER_A2)
             if hessian is not None and n_steps == 0:
-                optimizer.H0 = hessian
+                # BFGS updates it in place; the caller's stays as it is.
+                optimizer.H0 = hessian.copy()
             # A target of zero: when to stop is decided here.
             for _ in optimizer.irun(fmax=0.0, steps=min(_STEPS_BEFORE_RESTART, max_steps - n_steps)):
                 step = n_steps + optimizer.nsteps
