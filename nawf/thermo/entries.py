@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 from pymatgen.core import Composition
 
@@ -16,6 +17,9 @@ from nawf.thermo.conditions import Condition
 from nawf.thermo.vibrations import free_energy_ev_per_atom
 
 CompositionKey = tuple[tuple[str, float], ...]
+
+_MOST_NAMES: Final = 8
+"""In a message."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +155,19 @@ class EntrySet:
             return parse_formula(phase_or_formula), None
         except InputError as error:
             raise ReportError("neither a phase with results nor a formula", where=phase_or_formula) from error
+
+    @property
+    def lost(self) -> str:
+        """For messages: names of phases that were left out, in brackets; empty without any."""
+        names = [left.phase for left in self.left_out]
+        more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+        return f" (left out: {', '.join(names[:_MOST_NAMES])}{more})" if names else ""
+
+    def how_to_have(self, what: str) -> str:
+        """For messages: what to do where phases that are needed, ``what``, are not there."""
+        if any("imaginary" in left.reason for left in self.left_out):
+            return "keep phases with imaginary modes, marked, with --include-soft, or choose another temperature"
+        return f"add {what} to the campaign and run it"
 
     def without(self, keys: Iterable[CompositionKey]) -> EntrySet:
         """The set without any phase of the given compositions."""

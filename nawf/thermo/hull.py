@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from nawf.errors import ReportError
+from nawf.thermo.conditions import STATIC
 from nawf.thermo.entries import Entry, EntrySet, composition_key, format_formula
 from nawf.thermo.mixtures import (
     Mixture,
@@ -71,7 +72,8 @@ class Hull:
     """
 
     def __init__(self, entries: EntrySet | Iterable[Entry], elements: Iterable[str] | None = None) -> None:
-        given = entries.entries if isinstance(entries, EntrySet) else tuple(entries)
+        self._set = entries if isinstance(entries, EntrySet) else EntrySet(STATIC, tuple(entries))
+        given = self._set.entries
         system = {el for e in given for el in e.composition} if elements is None else set(elements)
         self.elements: tuple[str, ...] = tuple(sorted(system))
         self.entries: tuple[Entry, ...] = tuple(e for e in given if present_in(e, system))
@@ -220,9 +222,10 @@ class Hull:
         mixture = cheapest_mixture(candidates, composition)
         if mixture is None:
             raise ReportError(
-                f"the phases at hand ({', '.join(e.phase for e in candidates) or 'none'}) cannot make it up",
+                f"the phases at hand ({', '.join(e.phase for e in candidates) or 'none'}) cannot make it up "
+                f"at {self._set.condition.label}{self._set.lost}",
                 where=format_formula(composition),
-                hint="add phases of the pure elements to the campaign and run them",
+                hint=self._set.how_to_have("phases of the pure elements"),
             )
         # A phase of this very composition is named as such even where a mixture ties with it.
         key, atoms = composition_key(composition), sum(composition.values())

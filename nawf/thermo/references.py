@@ -77,9 +77,9 @@ def _reference(entry_set: EntrySet, element: str, named: str | None) -> ElementR
         return _named_reference(entry_set, element, named, polymorphs)
     if not polymorphs:
         raise ReportError(
-            f"no phase of pure {element} has an energy at {entry_set.condition.label}{_lost(entry_set)}",
+            f"no phase of pure {element} has an energy at {entry_set.condition.label}{entry_set.lost}",
             where=element,
-            hint=_how_to_have(entry_set, element),
+            hint=entry_set.how_to_have(f"a phase of {element}"),
         )
     lowest = min(polymorphs, key=lambda entry: (entry.energy_ev_per_atom, entry.phase))
     return ElementReference(element, lowest.phase, lowest.energy_ev_per_atom)
@@ -103,17 +103,6 @@ def _named_reference(entry_set: EntrySet, element: str, named: str, polymorphs: 
         )
     above = entry.energy_ev_per_atom - min(e.energy_ev_per_atom for e in polymorphs)
     return ElementReference(element, named, entry.energy_ev_per_atom, True, above)
-
-
-def _how_to_have(entry_set: EntrySet, element: str) -> str:
-    if any("imaginary" in left.reason for left in entry_set.left_out):
-        return "keep phases with imaginary modes, marked, with --include-soft, or choose another temperature"
-    return f"add a phase of {element} to the campaign and run it, or leave {element} out"
-
-
-def _lost(entry_set: EntrySet) -> str:
-    names = ", ".join(left.phase for left in entry_set.left_out)
-    return f" (left out: {names})" if names else ""
 
 
 def extrapolation_notes(elements: Iterable[str], condition: Condition) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +35,17 @@ def test_voltages_of_sulfur_come_without_a_store(nawf, tmp_path):
     assert reactions[-1].endswith("2 Na2S")
     assert not any("na3p" in note for note in table["notes"])
     assert not list(tmp_path.glob("*.db"))
+
+
+def test_the_reports_of_the_readme_come(nawf):
+    readme = Path(__file__).resolve().parents[2] / "README.md"
+    lines = [line.split("#")[0].split() for line in readme.read_text().splitlines() if "--reference" in line]
+    commands = [words[1:] for words in lines if words[:2] == ["nawf", "report"]]
+    assert commands
+    for command in commands:
+        done = nawf(*command)
+        assert done.code == 0, done.err
+        assert done.out
 
 
 def test_a_campaign_chooses_its_phases_and_queries_read_them_too(nawf):

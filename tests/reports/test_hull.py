@@ -97,3 +97,10 @@ def test_a_hull_without_its_elements_is_one_clear_line(make):
     phases = {"na2s": ("Na2S", -1.2), "na2s2": ("Na2S2", -0.9)}
     with pytest.raises(ReportError, match="cannot make it up"):
         hull_table(make.basis(make.energetics(phases)))
+
+
+def test_a_hull_that_lost_its_elements_to_soft_modes_says_how_to_keep_them(make):
+    energetics = make.energetics(s_alpha={"vibrations": make.soft()})
+    with pytest.raises(ReportError, match=r"Na2S\d?: the phases at hand .* at 300 K \(left out: s-alpha\)") as caught:
+        hull_table(make.basis(energetics, (300,)))
+    assert "--include-soft" in str(caught.value)
