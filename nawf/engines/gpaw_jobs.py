@@ -11,7 +11,8 @@ from nawf.engines.base import Label
 from nawf.engines.gpaw_options import GpawOptions
 from nawf.engines.gpaw_process import Question, answer
 from nawf.engines.gpaw_protocols import Step
-from nawf.engines.potential import plausible_start, potential_hessian
+from nawf.engines.potential import plausible_start, potential_hessian, start_record
+from nawf.engines.run_records import run_to_its_end
 from nawf.progress import step_of
 from nawf.results.crystal import Crystal
 from nawf.results.elastic import StrainedCells, StressesOutput
@@ -48,7 +49,8 @@ def gpaw_relax_from_potential(
 ) -> RelaxOutput:
     """The same from where a potential relaxed to, if that is still the same phase."""
     with step_of(label.phase, "relax"):
-        return _relaxed(task, plausible_start(crystal, relaxed.crystal), method, label)
+        found = _relaxed(task, plausible_start(crystal, relaxed.crystal), method, label)
+        return found.model_copy(update={"run": run_to_its_end([start_record(crystal, relaxed), found.run])})
 
 
 @job(output_schema=StaticResult)

@@ -13,6 +13,7 @@ from nawf.engines.base import Label
 from nawf.engines.registry import build_engine, engine_spec
 from nawf.errors import EngineError
 from nawf.results.crystal import Crystal
+from nawf.results.outputs import Correction, RelaxOutput, RunRecord
 
 MOST_VOLUME_CHANGE = 0.1
 """Of a relaxation with the potential; beyond that the start is taken as it was given."""
@@ -31,6 +32,16 @@ def plausible_start(crystal: Crystal, relaxed: Crystal) -> Crystal:
     """What a potential relaxed to, or the crystal itself where its volume changed by more than a tenth."""
     change = relaxed.volume_a3 / crystal.volume_a3 - 1.0
     return relaxed if abs(change) <= MOST_VOLUME_CHANGE else crystal
+
+
+def start_record(crystal: Crystal, relaxed: RelaxOutput) -> RunRecord:
+    """Record of the relaxation with a potential, with what was made of it."""
+    change = relaxed.crystal.volume_a3 / crystal.volume_a3 - 1.0
+    if plausible_start(crystal, relaxed.crystal) is not relaxed.crystal:
+        found = f"the potential changed the volume by {100 * change:+.0f} %"
+        done = Correction(handler="start", errors=(found,), actions=("start: as given",))
+        return relaxed.run.model_copy(update={"corrections": (*relaxed.run.corrections, done)})
+    return relaxed.run
 
 
 def potential_hessian(crystal: Crystal) -> tuple[tuple[float, ...], ...] | None:

@@ -13,8 +13,9 @@ import numpy as np
 from jobflow import job
 
 from nawf.engines.base import Label
+from nawf.engines.run_records import joined_run
 from nawf.engines.vasp_jobs import Vasp
-from nawf.engines.vasp_outputs import electrons_converged, is_non_magnetic, joined_run, settings_of, vasp_order
+from nawf.engines.vasp_outputs import electrons_converged, is_non_magnetic, settings_of, vasp_order
 from nawf.engines.vasp_protocols import Step, k_rule
 from nawf.engines.vasp_run import Ended, run_vasp_step
 from nawf.errors import CalculationError

@@ -14,10 +14,11 @@ from jobflow import Flow, Job, JobConfig, OnMissing, Response, job
 from pydantic import BaseModel, ConfigDict
 
 from nawf.engines.base import Label
-from nawf.engines.potential import plausible_start
+from nawf.engines.potential import plausible_start, start_record
+from nawf.engines.run_records import joined_run, run_to_its_end
 from nawf.engines.vasp import STEPS_PER_RUN
 from nawf.engines.vasp_options import VaspOptions
-from nawf.engines.vasp_outputs import CellOutput, cell_output, joined_run
+from nawf.engines.vasp_outputs import CellOutput, cell_output
 from nawf.engines.vasp_protocols import Step, k_rule
 from nawf.engines.vasp_run import run_vasp_step
 from nawf.errors import CalculationError
@@ -26,7 +27,7 @@ from nawf.results.crystal import Crystal
 from nawf.results.elastic import StrainedCells, StrainedState, StressesOutput
 from nawf.results.fingerprint import Fingerprint, differences
 from nawf.results.methods import ElasticMethod, RelaxMethod
-from nawf.results.outputs import Correction, DisplacedCells, ForcesOutput, RelaxOutput, RunRecord, StaticResult
+from nawf.results.outputs import DisplacedCells, ForcesOutput, RelaxOutput, StaticResult
 from nawf.results.strain import strained
 
 # Jobs that are replaced by a flow have no output schema: jobflow puts a reference to the flow's output in their
@@ -108,7 +109,7 @@ def vasp_relax(vasp: Vasp, start: CellOutput, method: RelaxMethod, label: Label)
     with step_of(label.phase, "relax"):
         found = relax_in_runs(vasp, start.crystal, start.non_magnetic is not True, method, label)
         # What was corrected, or cut off, on the way to the start belongs to the record as well.
-        return found.model_copy(update={"run": _run_to_its_end([start.run, found.run])})
+        return found.model_copy(update={"run": run_to_its_end([start.run, found.run])})
 
 
 @job(output_schema=RelaxOutput)
@@ -119,7 +120,7 @@ def vasp_relax_from_potential(
     with step_of(label.phase, "relax"):
         start = plausible_start(crystal, relaxed.crystal)
         found = relax_in_runs(vasp, start, True, method, label)
-        return found.model_copy(update={"run": _run_to_its_end([start_record(crystal, relaxed), found.run])})
+        return found.model_copy(update={"run": run_to_its_end([start_record(crystal, relaxed), found.run])})
 
 
 @job(output_schema=StaticResult)
@@ -206,7 +207,7 @@ def vasp_strained(vasp: Vasp, cells: StrainedCells, number: int, spin: bool, lab
             update={
                 "n_steps": sum(output.n_steps for output in outputs),
                 "non_magnetic": outputs[0].non_magnetic,
-                "run": _run_to_its_end([output.run for output in outputs]),
+                "run": run_to_its_end([output.run for output in outputs]),
             }
         )
 
@@ -242,7 +243,7 @@ def relax_in_runs(vasp: Vasp, crystal: Crystal, spin: bool, method: RelaxMethod,
         n_steps=sum(output.n_steps for output in outputs),
         converged=_is_relaxed(last, method),
         calculation=last.calculation,
-        run=_run_to_its_end([output.run for output in outputs]),
+        run=run_to_its_end([output.run for output in outputs]),
     )
 
 
@@ -291,21 +292,6 @@ def _is_relaxed(found: CellOutput, method: RelaxMethod | ElasticMethod) -> bool:
         and found.max_force_ev_per_a <= method.force_ev_per_a
         and (isinstance(method, ElasticMethod) or found.max_stress_gpa <= method.stress_gpa)
     )
-
-
-def _run_to_its_end(runs: Sequence[RunRecord]) -> RunRecord:
-    """Record of runs of which each went on from the one before: only the electrons of the last count."""
-    return joined_run(runs).model_copy(update={"electronic_converged": runs[-1].electronic_converged})
-
-
-def start_record(crystal: Crystal, relaxed: RelaxOutput) -> RunRecord:
-    """Record of the relaxation with a potential, with what was made of it."""
-    change = relaxed.crystal.volume_a3 / crystal.volume_a3 - 1.0
-    if plausible_start(crystal, relaxed.crystal) is not relaxed.crystal:
-        found = f"the potential changed the volume by {100 * change:+.0f} %"
-        done = Correction(handler="start", errors=(found,), actions=("start: as given",))
-        return relaxed.run.model_copy(update={"corrections": (*relaxed.run.corrections, done)})
-    return relaxed.run
 
 
 def forces_output(outputs: Sequence[CellOutput], label: Label) -> ForcesOutput:

@@ -192,21 +192,6 @@ def was_stopped(task: Any) -> bool:
     return moves and bool((calculation.output.outcar or {}).get("is_stopped"))
 
 
-def joined_run(runs: Sequence[RunRecord]) -> RunRecord:
-    """One record for runs that belong together: from the first start to the last end, with all corrections."""
-    names = dict.fromkeys(name for run in runs for name in run.versions)
-    versions = {name: {run.versions[name] for run in runs if name in run.versions} for name in names}
-    electrons = [run.electronic_converged for run in runs if run.electronic_converged is not None]
-    return RunRecord(
-        host=", ".join(dict.fromkeys(host for run in runs for host in run.host.split(", "))),
-        started_at=min(run.started_at for run in runs),
-        finished_at=max(run.finished_at for run in runs),
-        versions={name: ", ".join(sorted(found)) for name, found in versions.items()},
-        electronic_converged=all(electrons) if electrons else None,
-        corrections=tuple(c for run in runs for c in run.corrections),
-    )
-
-
 def _in_given_order(structure: Any, order: Sequence[int]) -> Crystal:
     species = [site.specie.symbol for site in structure]
     return Crystal.from_arrays(

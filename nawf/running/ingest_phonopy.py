@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from nawf.engines.vasp_outputs import joined_run
+from nawf.engines.run_records import joined_run
 from nawf.errors import CalculationError, NawfError
 from nawf.flows.phonon import coulomb_ev_a, mesh_properties, sum_rule_violation
 from nawf.results.crystal import Crystal

@@ -6,7 +6,7 @@ from bisect import bisect
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nawf.engines.vasp_outputs import joined_run
+from nawf.engines.run_records import joined_run
 from nawf.errors import CalculationError
 from nawf.flows.steps import relax_result
 from nawf.phases.library import Phase

@@ -15,12 +15,11 @@ from pymatgen.io.vasp.inputs import Incar, Kpoints
 
 from nawf.engines import vasp_jobs
 from nawf.engines.base import Label
-from nawf.engines.potential import plausible_start
+from nawf.engines.potential import plausible_start, start_record
 from nawf.engines.registry import build_engine, engine_spec
 from nawf.engines.vasp import METHODS, REHEARSAL
 from nawf.engines.vasp_jobs import (
     forces_output,
-    start_record,
     stresses_output,
 )
 from nawf.engines.vasp_outputs import CellOutput

@@ -11,13 +11,13 @@ import pytest
 
 pytest.importorskip("atomate2")
 
+from nawf.engines.run_records import joined_run
 from nawf.engines.vasp_outputs import (
     CellOutput,
     cell_output,
     corrections_of,
     electrons_converged,
     is_non_magnetic,
-    joined_run,
     stress_gpa,
     vasp_order,
     was_stopped,
