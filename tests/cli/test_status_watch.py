@@ -15,6 +15,7 @@ import time
 
 import pytest
 import yaml
+from ordinary_signals import ordinary_signals
 
 pytest.importorskip("fireworks")
 
@@ -99,7 +100,14 @@ class Terminal:
         self._master, slave = pty.openpty()
         env = site.env | {"LINES": str(lines), "COLUMNS": "120"}
         self.process = subprocess.Popen(
-            site.command, env=env, cwd=site.folder, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+            site.command,
+            env=env,
+            cwd=site.folder,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            preexec_fn=ordinary_signals,
         )
         os.close(slave)
         self.text = ""
@@ -185,7 +193,13 @@ def test_in_a_pipe_every_look_is_printed_whole(site):
     site.add("na2s")
     pipe = subprocess.PIPE
     with subprocess.Popen(
-        site.command, env=site.env, cwd=site.folder, stdout=pipe, stderr=pipe, text=True
+        site.command,
+        env=site.env,
+        cwd=site.folder,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        preexec_fn=ordinary_signals,
     ) as process:
         looks = 0
         for line in process.stdout:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from ordinary_signals import ordinary_signals
 
 pytest.importorskip("chgnet")
 pytest.importorskip("psutil")
@@ -56,7 +57,14 @@ def environ(**more):
 def started(folder, **more):
     """The command in a folder, its output in files as custodian has it."""
     with (folder / "vasp.out").open("wb") as out, (folder / "std_err.txt").open("wb") as err:
-        process = subprocess.Popen(shlex.split(command()), cwd=folder, env=environ(**more), stdout=out, stderr=err)
+        process = subprocess.Popen(
+            shlex.split(command()),
+            cwd=folder,
+            env=environ(**more),
+            stdout=out,
+            stderr=err,
+            preexec_fn=ordinary_signals,
+        )
     try:
         yield process
     finally:

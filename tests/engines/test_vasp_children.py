@@ -6,6 +6,7 @@ import sys
 import time
 
 import pytest
+from ordinary_signals import ordinary_signals
 
 pytest.importorskip("psutil")
 
@@ -47,8 +48,7 @@ def test_a_program_does_not_outlive_who_started_it(tmp_path, asked):
     parent = subprocess.Popen(
         [sys.executable, "-c", CODE.format(command=["sleep", "60"]), str(tmp_path)],
         stdout=subprocess.PIPE,
-        # A test run that was started in the background ignores SIGINT, and its children would too.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=ordinary_signals,
     )
     assert parent.stdout.readline() == b"ready\n"
     others = [p for p in psutil.Process(parent.pid).children() if p.cwd() == "/"]

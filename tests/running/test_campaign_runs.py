@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ordinary_signals import ordinary_signals
 
 from nawf.store.query import load_results
 from nawf.store.sqlite_check import verify
@@ -66,8 +67,7 @@ def start(campaign: Path, *arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        # Started in the background, a shell may have told us, and so our children, to ignore Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=ordinary_signals,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
 
