@@ -119,8 +119,8 @@ _FIRST_LOOK = Level(340.0, _SPARSE)
 _METHODS = Methods(
     # Forces carry noise of the grid; a stress of 0.03 GPa is a change of 0.05 % of the lattice of Na2S.
     relax=RelaxMethod(force_ev_per_a=0.003, stress_gpa=0.03, polish_steps=0, max_steps=200),
-    # Just above the cube of antifluorite, 6.52 Å, in whose 12 atoms S(300 K) of Na2S comes out 4 % too low; the next
-    # cell has 24. α-Na2S2 stays at 24 atoms too, and would have 96 from 6.6 Å on.
+    # Just above the cube of antifluorite, 6.52 Å and 12 atoms, so that Na2S has 24, which moves its F(300 K) by 0.4
+    # meV/atom. α-Na2S2 has 24 atoms too, and would have 96 from 6.6 Å on.
     phonon=PhononMethod(min_length_a=6.55, displacement_a=0.04, mesh_length_a=60.0),
     elastic=ElasticMethod(strains=(0.005, 0.01), force_ev_per_a=0.003, polish_steps=0, max_steps=60),
 )
