@@ -32,6 +32,9 @@ _STEPS_BEFORE_RESTART = 200
 _STRAINED_SYMPREC_A = 1e-4
 """For finding the symmetry of a strained cell: strains of half a percent must not pass for none."""
 
+_CLIMB_EV_PER_ATOM = 0.001
+"""Above the lowest step so far; more than what cut-offs and meshes make of an energy that ought to fall."""
+
 _GOAL = 0.2
 """Residuals in units of the tolerances at which a converged relaxation has no need to go on."""
 
@@ -160,16 +163,22 @@ def _minimise(
     announce: bool,
     hessian: np.ndarray | None = None,
 ) -> tuple[int, np.ndarray | None]:
-    """Run BFGS on ``target(atoms)`` until ``best`` has seen enough; the number of steps, and the last Hessian."""
+    """Run BFGS on ``target(atoms)`` until ``best`` has seen enough; the number of steps, and the last Hessian.
+
+    BFGS goes to where forces vanish, uphill too: with the Hessian of a potential, antimony went to the saddle point
+    where its layers are a cubic lattice. A relaxation that climbs goes back to its lowest step, and on without that
+    Hessian.
+    """
     from ase.optimize import BFGS
 
-    n_steps, enough = 0, False
+    n_steps, enough, lowest = 0, False, _Lowest()
     # The filter and BFGS solve many tiny systems: several BLAS threads only wait for each other there, which
     # was measured to take five times as long in all as one thread on a busy machine.
     with threadpool_limits(limits=1, user_api="blas"):
         while not enough and n_steps < max_steps:
             optimizer = BFGS(target(atoms), logfile=None, alpha=_START_CURVATURE_EV_PER_A2)
-            if hessian is not None and n_steps == 0:
+            led = n_steps == 0
+            if hessian is not None and led:
                 # BFGS updates it in place; the caller's stays as it is.
                 optimizer.H0 = hessian.copy()
             # A target of zero: when to stop is decided here.
@@ -177,11 +186,33 @@ def _minimise(
                 step = n_steps + optimizer.nsteps
                 if announce:
                     emit(State.ADVANCED, done=step)
+                if hessian is not None and led and lowest.is_left(atoms):
+                    lowest.restore(atoms)
+                    break
                 enough = best.is_enough(atoms, step)
                 if enough:
                     break
             n_steps += optimizer.nsteps
     return n_steps, hessian if optimizer.state is None else optimizer.H
+
+
+class _Lowest:
+    """The step with the lowest energy so far."""
+
+    def __init__(self) -> None:
+        self._energy_ev = math.inf
+
+    def is_left(self, atoms: Atoms) -> bool:
+        """Look at a step; whether it lies above the lowest one."""
+        energy_ev = float(atoms.get_potential_energy())
+        if energy_ev < self._energy_ev:
+            self._energy_ev, self._cell, self._positions = energy_ev, atoms.cell.array.copy(), atoms.positions.copy()
+        return energy_ev > self._energy_ev + _CLIMB_EV_PER_ATOM * len(atoms)
+
+    def restore(self, atoms: Atoms) -> None:
+        """Go back to the lowest step."""
+        atoms.set_cell(self._cell, apply_constraint=False)
+        atoms.set_positions(self._positions, apply_constraint=False)
 
 
 class _Best:

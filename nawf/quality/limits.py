@@ -58,6 +58,17 @@ class GateLimits(BaseModel):
         description="symmetrising the relaxed crystal moves atoms by next to nothing: a larger multiple of the "
         "tolerances of the relaxation says that another crystal was calculated",
     )
+    residual_force_fail_ev_per_a: float = Field(
+        default=0.2,
+        gt=0,
+        description="a mode of 1 eV/Å² with such a force lies 20 meV above its minimum: the energy is not that of the "
+        "crystal at rest",
+    )
+    residual_stress_fail_gpa: float = Field(
+        default=1.5,
+        gt=0,
+        description="a crystal with a bulk modulus of 15 GPa and 25 Å³/atom lies 12 meV/atom above its minimum",
+    )
     # phonons
     net_force_warn_ev_per_a: float = Field(
         default=1e-3, gt=0, description="a larger total force on a displaced cell is noise in the forces"

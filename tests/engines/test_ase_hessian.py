@@ -76,3 +76,29 @@ def test_the_space_group_of_the_start_stays(toy_potential):
     a, b, c = np.diag(end.crystal.matrix_a)
     assert (a, b) == (pytest.approx(c, abs=1e-9), pytest.approx(c, abs=1e-9))
     assert np.allclose(end.crystal.frac_coords, cubic.frac_coords, atol=1e-9)
+
+
+def double_well(crystal):
+    """The second atom between two wells 0.3 Å on either side of the middle of a cube of 3.2 Å, and a stiff cell."""
+    r = np.diff(np.array(crystal.frac_coords), axis=0)[0] @ crystal.matrix_a
+    aside, height = r[:2] - 1.6, r[2] - 1.6
+    volume = crystal.volume_a3 - 3.2**3
+    slope = np.append(4.0 * aside, 40.0 * height * (height**2 - 0.09))
+    energy = 2.0 * float(aside @ aside) + 10.0 * (height**2 - 0.09) ** 2 + 0.05 * volume**2
+    stress = np.diag(r * slope) / crystal.volume_a3 + 0.1 * volume * np.eye(3)
+    return energy, np.array([slope, -slope]), stress
+
+
+def test_one_that_leads_uphill_is_given_up():
+    start = Crystal.from_arrays(3.2 * np.eye(3), ["Na", "S"], [[0, 0, 0], [0.5, 0.5, 0.5 + 0.4 / 3.2]])
+    method = RelaxMethod(force_ev_per_a=0.002, stress_gpa=0.02, polish_steps=0)
+    # So soft along z that the first step ends in the middle, on top of the barrier of 0.08 eV, where no force is.
+    slope = 40.0 * 0.4 * (0.4**2 - 0.09)
+    hessian = np.diag([50.0] * 6 + [1e6] * 9)
+    hessian[2, 2] = hessian[5, 5] = slope / 0.2
+    top = Crystal.from_arrays(3.2 * np.eye(3), ["Na", "S"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    assert relax_with_ase(top, calculator_of(double_well), method).energy_ev_per_atom == pytest.approx(0.0405)
+    led = relax_with_ase(start, calculator_of(double_well), method, hessian)
+    assert led.converged
+    assert led.energy_ev_per_atom == pytest.approx(0.0, abs=1e-4)
+    assert (hessian[2, 2], hessian[0, 0]) == (pytest.approx(slope / 0.2), 50.0)

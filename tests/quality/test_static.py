@@ -21,3 +21,20 @@ def test_a_stress_left_in_any_component_warns(records, findings, component):
     assert findings(verdict) == [("residual-stress", "warn")]
     assert verdict.messages() == ("stress of 0.06 GPa left on the relaxed crystal (relaxed to 0.01)",)
     assert judge(records.static(stress_gpa=tuple(stress)), GateLimits(residual_factor=7)).level is Level.PASS
+
+
+@pytest.mark.parametrize(
+    ("found", "level"),
+    [
+        ({"max_force_ev_per_a": 0.19}, "warn"),
+        ({"max_force_ev_per_a": 0.21}, "fail"),
+        ({"stress_gpa": (0.0, 0.0, -1.4, 0.0, 0.0, 0.0)}, "warn"),
+        ({"stress_gpa": (0.0, 0.0, -1.6, 0.0, 0.0, 0.0)}, "fail"),
+    ],
+)
+def test_a_crystal_that_is_far_from_rest_fails(records, findings, found, level):
+    assert [outcome for _, outcome in findings(judge(records.static(**found)))] == [level]
+    # However loosely it was relaxed.
+    loose = RelaxMethod(force_ev_per_a=0.1, stress_gpa=1.0)
+    verdict = judge(records.static(method=loose, **found))
+    assert verdict.level is (Level.FAIL if level == "fail" else Level.PASS)
