@@ -61,8 +61,8 @@ class GateLimits(BaseModel):
     residual_force_fail_ev_per_a: float = Field(
         default=0.2,
         gt=0,
-        description="a mode of 1 eV/Å² with such a force lies 20 meV above its minimum: the energy is not that of the "
-        "crystal at rest",
+        description="a mode of 1 eV/Å² with such a force lies 20 meV above its minimum: that is no energy "
+        "of the crystal at rest",
     )
     residual_stress_fail_gpa: float = Field(
         default=1.5,
