@@ -129,9 +129,21 @@ _RULES: dict[str, tuple[tuple[str, Level, str, str], ...]] = {
     "static": (
         (
             "residual-force",
+            _FAIL,
+            "a force exceeds {residual_force_fail_ev_per_a:g} eV/Å",
+            "residual_force_fail_ev_per_a",
+        ),
+        (
+            "residual-force",
             _WARN,
             "a force exceeds {residual_factor:g} times the tolerance of the relaxation",
             "residual_factor",
+        ),
+        (
+            "residual-stress",
+            _FAIL,
+            "the stress exceeds {residual_stress_fail_gpa:g} GPa",
+            "residual_stress_fail_gpa",
         ),
         (
             "residual-stress",

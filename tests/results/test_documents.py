@@ -132,7 +132,9 @@ def test_any_other_failure_of_phonons_rejects_the_free_energy_only(records, phas
 
 def test_warnings_of_all_three_are_kept_once_each(records, phase):
     documents = phase(
-        relax=records.relax(volume_change=0.2), static=records.static(max_force_ev_per_a=0.5), phonon=records.phonon()
+        relax=records.relax(volume_change=0.2),
+        static=records.static(max_force_ev_per_a=0.05),
+        phonon=records.phonon(),
     )
     shaky = verdict(Level.WARN, "net-force", "net force")
     documents[2] = documents[2].model_copy(update={"verdict": shaky})
@@ -144,7 +146,7 @@ def test_warnings_of_all_three_are_kept_once_each(records, phase):
     assert len(joined.warnings) == 3
     assert "volume changed by +20.0%" in joined.warnings[0]
     assert joined.warnings[1] == "net force"
-    assert "0.5 eV/Å left" in joined.warnings[2]
+    assert "0.05 eV/Å left" in joined.warnings[2]
 
 
 def test_settings_of_the_relaxation_show_in_every_fingerprint(records):
