@@ -165,9 +165,8 @@ def _minimise(
 ) -> tuple[int, np.ndarray | None]:
     """Run BFGS on ``target(atoms)`` until ``best`` has seen enough; the number of steps, and the last Hessian.
 
-    BFGS goes to where forces vanish, uphill too: with the Hessian of a potential, antimony went to the saddle point
-    where its layers are a cubic lattice. A relaxation that climbs goes back to its lowest step, and on without that
-    Hessian.
+    BFGS goes to where forces vanish, uphill too, and a Hessian that is not its own may lead it there. A relaxation
+    that climbs with one goes back to its lowest step, and on without.
     """
     from ase.optimize import BFGS
 
@@ -177,16 +176,16 @@ def _minimise(
     with threadpool_limits(limits=1, user_api="blas"):
         while not enough and n_steps < max_steps:
             optimizer = BFGS(target(atoms), logfile=None, alpha=_START_CURVATURE_EV_PER_A2)
-            led = n_steps == 0
-            if hessian is not None and led:
+            guide = hessian if n_steps == 0 else None
+            if guide is not None:
                 # BFGS updates it in place; the caller's stays as it is.
-                optimizer.H0 = hessian.copy()
+                optimizer.H0 = guide.copy()
             # A target of zero: when to stop is decided here.
             for _ in optimizer.irun(fmax=0.0, steps=min(_STEPS_BEFORE_RESTART, max_steps - n_steps)):
                 step = n_steps + optimizer.nsteps
                 if announce:
                     emit(State.ADVANCED, done=step)
-                if hessian is not None and led and lowest.is_left(atoms):
+                if guide is not None and lowest.is_left(atoms):
                     lowest.restore(atoms)
                     break
                 enough = best.is_enough(atoms, step)

@@ -163,11 +163,11 @@ class EntrySet:
         more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
         return f" (left out: {', '.join(names[:_MOST_NAMES])}{more})" if names else ""
 
-    def how_to_have(self, what: str) -> str:
-        """For messages: what to do where phases that are needed, ``what``, are not there."""
+    def how_to_have_them(self, otherwise: str) -> str:
+        """For messages: what to do where phases that are needed are not there; ``otherwise`` if none was soft."""
         if any("imaginary" in left.reason for left in self.left_out):
             return "keep phases with imaginary modes, marked, with --include-soft, or choose another temperature"
-        return f"add {what} to the campaign and run it"
+        return otherwise
 
     def without(self, keys: Iterable[CompositionKey]) -> EntrySet:
         """The set without any phase of the given compositions."""

@@ -225,7 +225,7 @@ class Hull:
                 f"the phases at hand ({', '.join(e.phase for e in candidates) or 'none'}) cannot make it up "
                 f"at {self._set.condition.label}{self._set.lost}",
                 where=format_formula(composition),
-                hint=self._set.how_to_have("phases of the pure elements"),
+                hint=self._set.how_to_have_them("add phases of the pure elements to the campaign and run them"),
             )
         # A phase of this very composition is named as such even where a mixture ties with it.
         key, atoms = composition_key(composition), sum(composition.values())

@@ -79,7 +79,9 @@ def _reference(entry_set: EntrySet, element: str, named: str | None) -> ElementR
         raise ReportError(
             f"no phase of pure {element} has an energy at {entry_set.condition.label}{entry_set.lost}",
             where=element,
-            hint=entry_set.how_to_have(f"a phase of {element}"),
+            hint=entry_set.how_to_have_them(
+                f"add a phase of {element} to the campaign and run it, or leave {element} out"
+            ),
         )
     lowest = min(polymorphs, key=lambda entry: (entry.energy_ev_per_atom, entry.phase))
     return ElementReference(element, lowest.phase, lowest.energy_ev_per_atom)

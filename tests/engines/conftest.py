@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,27 @@ class ToyVasp:
     def attempts(self, step=""):
         """Folders of all attempts of steps whose name begins so."""
         return sorted(self.runs.glob(f"*/{step}*/attempt-*"))
+
+
+@pytest.fixture
+def relaxed_to():
+    """Make the record of a relaxation by a potential that ended at a crystal."""
+    from nawf.results.outputs import RelaxOutput, RunRecord
+
+    def make(crystal):
+        began = datetime(2026, 1, 1, tzinfo=UTC)
+        return RelaxOutput(
+            crystal=crystal,
+            energy_ev_per_atom=-1.0,
+            max_force_ev_per_a=0.0,
+            max_stress_gpa=0.0,
+            n_steps=5,
+            converged=True,
+            calculation={},
+            run=RunRecord(host="laptop", started_at=began, finished_at=began, versions={"chgnet": "1"}),
+        )
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,5 @@
 """Jobs of the engine gpaw, with a toy potential in GPAW's place."""
 
-from datetime import UTC, datetime
-
 import numpy as np
 import pytest
 import toy_gpaw
@@ -11,7 +9,6 @@ from nawf.engines.gpaw_jobs import GpawTask, gpaw_relax, gpaw_relax_from_potenti
 from nawf.engines.gpaw_options import GpawOptions
 from nawf.results.crystal import Crystal
 from nawf.results.methods import RelaxMethod
-from nawf.results.outputs import RelaxOutput, RunRecord
 
 METHOD = RelaxMethod(force_ev_per_a=1e-3, stress_gpa=1e-3, polish_steps=0)
 LABEL = Label(phase="toy")
@@ -30,24 +27,10 @@ def task(folder):
     return GpawTask(protocol="fast", options=GpawOptions(run_folder=str(folder), hessian="none"))
 
 
-def relaxed_by_potential(side_a):
-    began = datetime(2026, 1, 1, tzinfo=UTC)
-    return RelaxOutput(
-        crystal=caesium_chloride(side_a),
-        energy_ev_per_atom=-1.0,
-        max_force_ev_per_a=0.0,
-        max_stress_gpa=0.0,
-        n_steps=5,
-        converged=True,
-        calculation={},
-        run=RunRecord(host="laptop", started_at=began, finished_at=began, versions={"chgnet": "1"}),
-    )
-
-
 @pytest.mark.parametrize(("side_a", "taken"), [(3.25, True), (3.6, False)])
-def test_a_relaxation_that_a_potential_began_says_so(toy, tmp_path, side_a, taken):
+def test_a_relaxation_that_a_potential_began_says_so(toy, relaxed_to, tmp_path, side_a, taken):
     given = caesium_chloride(3.2)
-    potential = relaxed_by_potential(side_a)
+    potential = relaxed_to(caesium_chloride(side_a))
     found = gpaw_relax_from_potential.original(task(tmp_path / "from"), given, potential, METHOD, LABEL)
     assert toy.cells[0][0, 0] == pytest.approx(side_a if taken else 3.2)
     assert found.run.started_at == potential.run.started_at

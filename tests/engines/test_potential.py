@@ -6,7 +6,7 @@ import pytest
 from nawf.engines import potential
 from nawf.engines.ase_hessian import first_hessian
 from nawf.engines.ase_relax import calculator_of, relax_with_ase
-from nawf.engines.potential import plausible_start, potential_hessian
+from nawf.engines.potential import plausible_start, potential_hessian, start_record
 from nawf.errors import EngineError
 from nawf.results.crystal import Crystal
 from nawf.results.methods import RelaxMethod
@@ -21,6 +21,23 @@ def test_a_volume_that_changed_by_more_than_a_tenth_is_not_taken():
     near, far = caesium_chloride(3.27), caesium_chloride(3.32)
     assert plausible_start(given, near) is near  # 6.7 %
     assert plausible_start(given, far) is given  # 11.7 %
+
+
+@pytest.mark.parametrize(
+    ("scale", "expected"),
+    [
+        (1.0, []),
+        (1.03, []),
+        (1.04, [("start", ("the potential changed the volume by +12 %",), ("start: as given",))]),
+        (0.95, [("start", ("the potential changed the volume by -14 %",), ("start: as given",))]),
+    ],
+)
+def test_the_record_tells_whether_the_potential_helped(relaxed_to, scale, expected):
+    given = Crystal.from_arrays(np.eye(3) * 3.0, ["Na"], [[0, 0, 0]])
+    relaxed = relaxed_to(Crystal.from_arrays(np.eye(3) * 3.0 * scale, ["Na"], [[0, 0, 0]]))
+    found = start_record(given, relaxed)
+    assert [(c.handler, c.errors, c.actions) for c in found.corrections] == expected
+    assert found.model_copy(update={"corrections": ()}) == relaxed.run
 
 
 def test_its_hessian_is_that_of_the_embedded_engine():

@@ -15,7 +15,7 @@ from pymatgen.io.vasp.inputs import Incar, Kpoints
 
 from nawf.engines import vasp_jobs
 from nawf.engines.base import Label
-from nawf.engines.potential import plausible_start, start_record
+from nawf.engines.potential import plausible_start
 from nawf.engines.registry import build_engine, engine_spec
 from nawf.engines.vasp import METHODS, REHEARSAL
 from nawf.engines.vasp_jobs import (
@@ -30,7 +30,7 @@ from nawf.flows.phonon import displaced_cells, phonon_result
 from nawf.results.crystal import Crystal
 from nawf.results.elastic import StrainedCells, StrainedState, StressesOutput
 from nawf.results.methods import ElasticMethod, PhononMethod
-from nawf.results.outputs import ForcesOutput, RelaxOutput, RunRecord
+from nawf.results.outputs import ForcesOutput, RunRecord
 from nawf.results.strain import strained, strained_cells
 from nawf.results.tasks import PhaseTask
 from nawf.store.builder import build
@@ -256,32 +256,6 @@ def test_the_potential_can_relax_first(toy_vasp, stores, monkeypatch):
 def plain(document):
     """A record without the names that JSON of monty adds."""
     return {key: value for key, value in document.items() if not key.startswith("@")}
-
-
-@pytest.mark.parametrize(
-    ("scale", "expected"),
-    [
-        (1.0, []),
-        (1.03, []),
-        (1.04, [("start", ("the potential changed the volume by +12 %",), ("start: as given",))]),
-        (0.95, [("start", ("the potential changed the volume by -14 %",), ("start: as given",))]),
-    ],
-)
-def test_the_record_tells_whether_the_potential_helped(scale, expected):
-    given = Crystal.from_arrays(np.eye(3) * 3.0, ["Na"], [[0, 0, 0]])
-    relaxed = RelaxOutput(
-        crystal=Crystal.from_arrays(np.eye(3) * 3.0 * scale, ["Na"], [[0, 0, 0]]),
-        energy_ev_per_atom=-1.0,
-        max_force_ev_per_a=0.0,
-        max_stress_gpa=0.0,
-        n_steps=5,
-        converged=True,
-        calculation={},
-        run=run_of(),
-    )
-    found = start_record(given, relaxed)
-    assert [(c.handler, c.errors, c.actions) for c in found.corrections] == expected
-    assert found.model_copy(update={"corrections": ()}) == relaxed.run
 
 
 def test_displacements_by_hand():
