@@ -154,6 +154,24 @@ def _symmetric_atoms(crystal: Crystal, calculator: Any, symprec_a: float) -> Ato
     return atoms
 
 
+def averaged_over_symmetry(
+    crystal: Crystal, forces: np.ndarray, stress: np.ndarray, symprec_a: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Forces, shape (atoms, 3), and stress, shape (3, 3), as the symmetry of a crystal wants them to be.
+
+    What symmetry forbids is noise of grids and of meshes that are less symmetric than the crystal.
+    """
+    from ase.constraints import FixSymmetry
+    from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
+
+    atoms = atoms_of(crystal)
+    symmetry = FixSymmetry(atoms, symprec=symprec_a)
+    forces, voigt = forces.copy(), full_3x3_to_voigt_6_stress(stress)
+    symmetry.adjust_forces(atoms, forces)
+    symmetry.adjust_stress(atoms, voigt)
+    return forces, voigt_6_to_full_3x3_stress(voigt)
+
+
 def _minimise(
     atoms: Atoms,
     target: Callable[[Atoms], Any],

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -20,10 +20,14 @@ from threadpoolctl import threadpool_limits
 from nawf.engines.gpaw_cells import Reduction
 from nawf.engines.gpaw_log import Evaluation, EvaluationLog, Failure
 from nawf.engines.gpaw_protocols import DENSITY, EIGENSTATES, SMEARING_EV, XC, Level, smearing_text
+from nawf.engines.gpaw_symmetry import symmetry_choice
 from nawf.engines.gpaw_versions import potentials_of, versions
 from nawf.errors import CalculationError
 from nawf.results.crystal import Crystal
 from nawf.results.outputs import Correction
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 HANDLER = "gpaw-scf"
 
@@ -147,7 +151,7 @@ class Electrons:
 
         atoms = atoms_of(self.reduction.applied(crystal))
         if self._calculator is None:
-            self._calculator = self._new_calculator()
+            self._calculator = self._new_calculator(atoms)
         # Small matrices: several threads only wait for each other.
         with threadpool_limits(limits=1, user_api="blas"):
             energy_ev = float(self._calculator.get_potential_energy(atoms))
@@ -157,11 +161,11 @@ class Electrons:
             raise FloatingPointError("a number is not finite")
         return energy_ev, forces, stress, int(self._calculator.dft.scf_loop.niter)
 
-    def _new_calculator(self) -> Any:
+    def _new_calculator(self, atoms: Atoms) -> Any:
         from gpaw import GPAW
 
         rung = RUNGS[self._rung]
-        choices: dict[str, Any] = {}
+        choices = symmetry_choice(atoms, self.mesh, self.level)
         if rung.eigensolver:
             choices["eigensolver"] = rung.eigensolver
         if self.level.grid_a is not None:

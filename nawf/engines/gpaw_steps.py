@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nawf.engines.ase_relax import calculator_of, relax_with_ase
+from nawf.engines.ase_relax import averaged_over_symmetry, calculator_of, relax_with_ase
 from nawf.engines.base import Label, run_record
 from nawf.engines.gpaw_cells import Reduction
 from nawf.engines.gpaw_log import EvaluationLog, Rows, place_key
@@ -78,7 +78,7 @@ class Gpaw:
         )
 
     def static(self, crystal: Crystal, method: RelaxMethod, label: Label) -> StaticResult:
-        """Energy, forces and stress."""
+        """Energy, forces and stress; the latter two averaged over the symmetry of the crystal, as in relaxations."""
         log = self._log(Step.STATIC, label, {"crystal": crystal.model_dump(mode="json")})
         started_at = datetime.now(UTC)
         (energy_ev, forces, stress), smearing_ev = with_smearing(
@@ -86,6 +86,7 @@ class Gpaw:
             lambda width: self._electrons(Step.STATIC, crystal, log, width).evaluate(crystal),
             f"{label.phase} static",
         )
+        forces, stress = averaged_over_symmetry(crystal, forces, stress, method.symprec_a)
         (xx, xy, xz), (_, yy, yz), (_, _, zz) = (stress * GPA_PER_EV_PER_A3).tolist()
         return StaticResult(
             crystal=crystal,

@@ -37,6 +37,8 @@ class Toy:
         monkeypatch.setitem(__import__("sys").modules, "gpaw", module)
         for place in ("nawf.engines.gpaw_versions.version", "nawf.engines.base.version"):
             monkeypatch.setattr(place, lambda name: "1.2.3")
+        # The toy has no grid that symmetries could be too many for.
+        monkeypatch.setattr("nawf.engines.gpaw_scf.symmetry_choice", lambda *asked: {})
         return self
 
 
