@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from nawf.reports.basis import Basis, condition_key, phase_cells, phase_columns
@@ -26,7 +25,9 @@ def hull_table(basis: Basis) -> Table:
     """Energy above hull and hull depth of every compound (meV/atom), a pair of columns for each condition."""
     made = hulls(basis)
     found = {c: {row.phase: row for row in hull.rows()} for c, hull in made.items()}
-    rows = [_row(basis, entry, found) for entry in basis.entries if not entry.is_element]
+    compounds = [entry for entry in basis.entries if not entry.is_element]
+    published = depths_from_published(frozenset(entry.formula for entry in compounds))
+    rows = [_row(basis, entry, found, published) for entry in compounds]
     columns = [*phase_columns()]
     for quantity, title in (("energy_above_hull", "above"), ("hull_depth", "depth")):
         columns += [
@@ -41,8 +42,8 @@ def hull_table(basis: Basis) -> Table:
         ]
         notes.append(
             f"ji2024 depth: as published, {HULL_DEPTH_MEV_PER_ATOM.method} (doi:{HULL_DEPTH_MEV_PER_ATOM.doi}); "
-            "from its energies: the depth that follows from the same paper's formation energies by the definition "
-            "used here. The two disagree."
+            "from its energies: the depth that follows from the same paper's formation energies of the compounds of "
+            "this table, by the definition used here. The two disagree."
         )
     notes.append(
         "Depth: energy of a stable phase minus that of the hull without its composition; a phase above the hull "
@@ -51,7 +52,12 @@ def hull_table(basis: Basis) -> Table:
     return Table("Hull (meV/atom)", columns, rows, notes + basis.notes())
 
 
-def _row(basis: Basis, entry: Entry, found: Mapping[Condition, Mapping[str, HullRow]]) -> dict[str, Any]:
+def _row(
+    basis: Basis,
+    entry: Entry,
+    found: Mapping[Condition, Mapping[str, HullRow]],
+    published: Mapping[str, float],
+) -> dict[str, Any]:
     cells: dict[str, Any] = dict(phase_cells(basis, entry))
     for condition, by_phase in found.items():
         row = by_phase.get(entry.phase)
@@ -64,16 +70,18 @@ def _row(basis: Basis, entry: Entry, found: Mapping[Condition, Mapping[str, Hull
             cells[key] = MEV_PER_EV * row.hull_depth_ev_per_atom
     if entry.phase in basis.ground_states:
         cells[HULL_DEPTH_MEV_PER_ATOM.key] = HULL_DEPTH_MEV_PER_ATOM.values.get(entry.formula)
-        cells[FROM_PUBLISHED] = depths_from_published().get(entry.formula)
+        cells[FROM_PUBLISHED] = published.get(entry.formula)
     return cells
 
 
-@cache
-def depths_from_published() -> dict[str, float]:
-    """Hull depths (meV/atom) that follow from ji2024's formation energies."""
-    energies = FORMATION_ENERGY_EV_PER_ATOM.values
-    entries = [Entry(f, parse_formula(f), e) for f, e in {"Na": 0.0, "S": 0.0, **energies}.items()]
-    hull = Hull(entries)
+def depths_from_published(formulas: Collection[str]) -> dict[str, float]:
+    """Hull depths (meV/atom) that follow from ji2024's formation energies of some compounds.
+
+    A compound that a hull lacks makes its neighbours deeper there, so that the compounds have to be those of the hull
+    that these depths stand beside. Those that ji2024 has no energy of are left out.
+    """
+    energies = {f: e for f, e in FORMATION_ENERGY_EV_PER_ATOM.values.items() if f in formulas}
+    hull = Hull([Entry(f, parse_formula(f), e) for f, e in {"Na": 0.0, "S": 0.0, **energies}.items()])
     depths = {f: hull.hull_depth_ev_per_atom(f) for f in energies}
     return {f: MEV_PER_EV * depth for f, depth in depths.items() if depth is not None}
 

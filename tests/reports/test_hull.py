@@ -38,8 +38,21 @@ def test_published_and_recomputed_depths_stand_side_by_side(make):
     assert "−512.0" in text
 
 
-def test_depths_from_published_values_cover_all_four():
-    assert set(depths_from_published()) == {"Na2S", "Na2S2", "Na2S4", "Na2S5"}
+def test_depths_from_published_energies_are_of_the_compounds_that_are_there():
+    every = depths_from_published(["Na2S", "Na2S2", "Na2S4", "Na2S5", "Na2S3"])
+    assert set(every) == {"Na2S", "Na2S2", "Na2S4", "Na2S5"}
+    # Without the sulfur-rich ones Na2S2 (x = 1/2) is measured against S and Na2S (x = 2/3): three quarters of that.
+    two = depths_from_published(["Na2S", "Na2S2"])
+    assert two == pytest.approx({"Na2S": every["Na2S"], "Na2S2": 1e3 * (-0.976 + 1.224 * 3 / 4)})
+    assert depths_from_published([]) == {}
+
+
+def test_a_hull_without_compounds_stands_beside_published_depths_without_them(make):
+    phases = {phase: what for phase, what in make.ji2024.items() if phase not in ("na2s4", "na2s5-alpha")}
+    rows = by_phase(hull_table(make.basis(make.energetics(phases))))
+    for row in rows.values():
+        assert row["ji2024_from_energies"] == pytest.approx(row["hull_depth_static_mev_per_atom"], abs=0.05)
+    assert rows["na2s2-alpha"]["ji2024_from_energies"] == pytest.approx(-58.0)
 
 
 def test_elements_have_no_row(make):
