@@ -20,7 +20,7 @@ from nawf.results.elastic import ElasticResult
 from nawf.results.methods import Methods
 from nawf.results.outputs import RelaxResult
 from nawf.results.strain import strained_cells
-from nawf.results.symmetry import primitive_cell, supercell_rows
+from nawf.results.symmetry import primitive_cell, supercell, supercell_rows
 from nawf.results.tasks import PROPERTIES, PhaseTask
 from nawf.results.verdict import Level
 from nawf.store.query import load_results
@@ -234,16 +234,15 @@ def _costs(
     """Core-seconds of the missing steps, from the library's structure."""
     symprec_a = methods.relax.symprec_a
     primitive = primitive_cell(start, symprec_a)
-    costs = {p: engine.seconds(p, len(primitive)) for p in missing if p in ("relax", "static")}
+    costs = {p: engine.seconds(p, primitive) for p in missing if p in ("relax", "static")}
     if "elastic" in missing:
         n_cells = len(strained_cells(primitive, methods.elastic, symprec_a).strains)
-        costs["elastic"] = engine.seconds("elastic", len(primitive), n_cells)
+        costs["elastic"] = engine.seconds("elastic", primitive, n_cells)
     if "phonon" in missing:
         rows = supercell_rows(primitive, methods.phonon.min_length_a, symprec_a)
-        n_atoms = len(primitive) * round(abs(np.linalg.det(rows)))
-        costs["phonon"] = engine.seconds("phonon", n_atoms, _displacement_count(primitive))
+        costs["phonon"] = engine.seconds("phonon", supercell(primitive, rows), _displacement_count(primitive))
         if methods.phonon.born:
-            costs["phonon"] += engine.seconds("born", len(primitive))
+            costs["phonon"] += engine.seconds("born", primitive)
     return costs
 
 

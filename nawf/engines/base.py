@@ -17,6 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict, Field
 
 from nawf.errors import EngineError
+from nawf.results.crystal import Crystal
 from nawf.results.fingerprint import Fingerprint
 from nawf.results.methods import Methods, RelaxMethod
 from nawf.results.outputs import (
@@ -70,8 +71,8 @@ class Engine(Protocol):
         """Job with a :class:`StressesOutput`: ions relaxed at fixed cell, by the method in ``cells``."""
         ...
 
-    def seconds(self, step: str, n_atoms: int, n_cells: int = 1) -> float:
-        """Rough core-seconds of a step, for plans."""
+    def seconds(self, step: str, cell: Crystal, n_cells: int = 1) -> float:
+        """Rough core-seconds of a step, for plans; ``n_cells`` displaced or strained ones made of a cell."""
         ...
 
 

@@ -161,8 +161,9 @@ class ChgnetEngine(InProcessEngine):
             states=tuple(states), calculation=self.calculation(), run=run_record(started_at, PACKAGES)
         )
 
-    def seconds(self, step: str, n_atoms: int, n_cells: int = 1) -> float:
+    def seconds(self, step: str, cell: Crystal, n_cells: int = 1) -> float:
         """Core-seconds, from runs on one core of a 2020s server: 1.5 ms per atom and evaluation."""
+        n_atoms = len(cell)
         per_evaluation = 0.01 + 0.0015 * n_atoms
         evaluations = {"relax": 30 + 3 * n_atoms, "static": 1, "phonon": n_cells, "elastic": 10 * n_cells}
         return per_evaluation * evaluations[step]

@@ -14,6 +14,7 @@ from nawf.engines.gpaw_options import GpawOptions
 from nawf.engines.gpaw_protocols import PROTOCOLS
 from nawf.engines.preflight import Finding
 from nawf.errors import EngineError
+from nawf.results.crystal import Crystal
 from nawf.results.methods import Methods, RelaxMethod
 from nawf.results.outputs import Calculation
 from nawf.results.tasks import PhaseTask
@@ -76,13 +77,11 @@ class GpawEngine:
 
         return gpaw_stresses(self._task(), cells, label)
 
-    def seconds(self, step: str, n_atoms: int, n_cells: int = 1) -> float:
-        """Core-seconds, from runs on one core of a 2020s server; for the order of things in a plan."""
-        per_evaluation = 15.0 + 0.2 * n_atoms**2
-        if self.spec.protocol == "accurate" and step in ("static", "elastic"):
-            per_evaluation *= 4.0
-        evaluations = {"relax": 8 + n_atoms, "static": 1, "phonon": 4 * n_cells, "elastic": 3 * n_cells}
-        return per_evaluation * evaluations[step]
+    def seconds(self, step: str, cell: Crystal, n_cells: int = 1) -> float:
+        """Core-seconds, from runs on one core of a 2020s server."""
+        from nawf.engines.gpaw_size import estimated_seconds
+
+        return estimated_seconds(self.spec.protocol, step, cell, n_cells)
 
     def preflight(self, tasks: Sequence[PhaseTask]) -> Sequence[Finding]:
         """What stops the tasks on this machine, and what to expect of them."""

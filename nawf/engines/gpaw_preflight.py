@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator, Sequence
 
-from nawf.engines.gpaw_cells import Reduction
 from nawf.engines.gpaw_check import launcher_findings, missing_packages
 from nawf.engines.gpaw_options import GpawOptions
-from nawf.engines.gpaw_protocols import PROTOCOLS, Level, Step
+from nawf.engines.gpaw_size import run_sizes
 from nawf.engines.gpaw_versions import potential_file
 from nawf.engines.preflight import Finding, run_folder_findings
-from nawf.engines.preflight_size import (
-    BYTES_OF_NUMBER,
-    GB,
-    WAVE_VECTOR_PER_A,
-    RunSize,
-    cell_of,
-    k_points,
-    plane_waves,
-)
-from nawf.results.crystal import Crystal
+from nawf.engines.preflight_size import GB
 from nawf.results.tasks import PhaseTask
 
 MAGNETIC = frozenset({"Cr", "Mn", "Fe", "Co", "Ni"})
 """Elements whose compounds may have moments, which this engine does not look for."""
-
-VALENCE = {"Li": 3, "N": 5, "Na": 7, "O": 6, "P": 5, "S": 6, "Sb": 15, "Sn": 14}
-"""Electrons of the PAW sets; an element that is not among them counts as 16."""
-
-_BASE_GB = 0.4
-_GRID_ARRAYS = 20
-_STEP = {"relax": Step.RELAX, "static": Step.STATIC, "phonon": Step.DISPLACED, "elastic": Step.STRAINED}
 
 
 def gpaw_findings(protocol: str, options: GpawOptions, tasks: Sequence[PhaseTask]) -> tuple[Finding, ...]:
@@ -70,30 +52,6 @@ def _elements(tasks: Sequence[PhaseTask]) -> Iterator[Finding]:
                 stops=True,
                 everywhere=True,
             )
-
-
-def run_sizes(protocol: str, task: PhaseTask) -> Iterator[RunSize]:
-    """Sizes of the calculations of a task."""
-    for prop in task.properties:
-        level = PROTOCOLS[protocol].levels[_STEP[prop]]
-        cell = cell_of(task, prop)
-        crystal = Reduction.of(cell.matrix_a).applied(cell)
-        n_k = k_points(level.k.mesh(crystal.species, crystal.matrix_a), crystal, prop)
-        electrons = sum(VALENCE.get(element, 16) for element in crystal.species)
-        bands = int(0.6 * electrons) + 4
-        size = estimated_bytes(crystal, level, n_k, bands)
-        yield RunSize(task.phase, prop, len(crystal), n_k, bands, size)
-
-
-def estimated_bytes(crystal: Crystal, level: Level, n_k: int, n_bands: int) -> float:
-    """Memory of one calculation: wave functions, three more sets of one k-point, and arrays on the fine grid.
-
-    Rough: within a factor of two of what runs of 1 to 32 atoms took.
-    """
-    waves = plane_waves(crystal.volume_a3, level.cutoff_ev) * n_bands * BYTES_OF_NUMBER
-    spacing = min(level.grid_a or math.inf, 1.75 / (WAVE_VECTOR_PER_A * math.sqrt(level.cutoff_ev)))
-    points = 8 * crystal.volume_a3 / spacing**3
-    return waves * (n_k + 3) + points * 8 * _GRID_ARRAYS + _BASE_GB * GB
 
 
 def _memory(protocol: str, tasks: Sequence[PhaseTask]) -> Iterator[Finding]:

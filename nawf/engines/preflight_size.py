@@ -10,7 +10,7 @@ import numpy as np
 import spglib
 
 from nawf.results.crystal import Crystal
-from nawf.results.symmetry import primitive_cell, supercell_rows
+from nawf.results.symmetry import primitive_cell, supercell, supercell_rows
 from nawf.results.tasks import PhaseTask
 
 WAVE_VECTOR_PER_A = 0.512316723
@@ -52,9 +52,7 @@ def cell_of(task: PhaseTask, prop: str) -> Crystal:
     primitive = task.relaxed or primitive_cell(task.start, symprec_a)
     if prop != "phonon":
         return primitive
-    structure = primitive.to_structure()
-    structure.make_supercell(np.array(supercell_rows(primitive, task.methods.phonon.min_length_a, symprec_a)))
-    return Crystal.from_structure(structure)
+    return supercell(primitive, supercell_rows(primitive, task.methods.phonon.min_length_a, symprec_a))
 
 
 def k_points(divisions: Sequence[int], crystal: Crystal, prop: str) -> int:

@@ -13,6 +13,7 @@ from nawf.engines.base import EngineSpec, Label
 from nawf.engines.preflight import Finding
 from nawf.engines.vasp_options import VaspOptions
 from nawf.errors import EngineError
+from nawf.results.crystal import Crystal
 from nawf.results.methods import ElasticMethod, Methods, PhononMethod, RelaxMethod
 from nawf.results.outputs import Calculation
 from nawf.results.tasks import PhaseTask
@@ -103,12 +104,12 @@ class VaspEngine:
 
         return vasp_born(self._vasp(), crystal, label)
 
-    def seconds(self, step: str, n_atoms: int, n_cells: int = 1) -> float:
+    def seconds(self, step: str, cell: Crystal, n_cells: int = 1) -> float:
         """Core-seconds: a guess, not measured, for the order of things in a plan.
 
         Electronic steps cost about the square of the atoms for each k-point, of which a larger cell has fewer.
         """
-        per_ionic_step = 60.0 * n_atoms**1.5
+        per_ionic_step = 60.0 * len(cell) ** 1.5
         # Born charges: the responses to three fields and to the wave vector along three directions.
         ionic_steps = {"relax": 30, "static": 1, "phonon": n_cells, "elastic": 6 * n_cells, "born": 8}
         return per_ionic_step * ionic_steps[step]

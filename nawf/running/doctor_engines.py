@@ -37,7 +37,7 @@ def engine(name: str, settings: Settings) -> Iterator[Check]:
         mark = Mark.UNUSED if "needs the package" in error.what else Mark.BAD
         yield Check(_AREA, name, mark, error.what, error.hint or "")
         return
-    if hasattr(built, "evaluate") and built.seconds("static", len(SODIUM)) < _QUICK_S:
+    if hasattr(built, "evaluate") and built.seconds("static", SODIUM) < _QUICK_S:
         energy_ev, _, _ = built.evaluate(SODIUM)
         found = f"model loaded; sodium has {energy_ev / len(SODIUM):.3f} eV/atom"
         yield Check(_AREA, name, Mark.GOOD, found)

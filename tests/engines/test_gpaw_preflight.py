@@ -9,8 +9,8 @@ import pytest
 
 import nawf.engines.gpaw_preflight as preflight
 from nawf.engines.gpaw_options import GpawOptions
-from nawf.engines.gpaw_preflight import estimated_bytes, gpaw_findings, run_sizes
-from nawf.engines.gpaw_protocols import PROTOCOLS, KLengths, Level
+from nawf.engines.gpaw_preflight import gpaw_findings
+from nawf.engines.gpaw_protocols import PROTOCOLS
 from nawf.results.crystal import Crystal
 from nawf.results.tasks import PhaseTask
 
@@ -83,30 +83,11 @@ def test_a_calculation_that_does_not_fit_stops_a_run(options, monkeypatch):
     assert any("this machine has 0 GB" in text for text in stops)
 
 
-def test_memory_of_wave_functions_and_grid_by_hand():
-    # 1000 Å³ at 400 eV: G = 0.512317 · 20 = 10.246 /Å, 1000 · 10.246³ / 6π² = 18165 waves for a band at a k-point.
-    crystal = Crystal.from_arrays(10.0 * np.eye(3), ["Na"], [[0, 0, 0]])
-    level = Level(400.0, KLengths(1, 1, 1))
-    difference = estimated_bytes(crystal, level, 7, 100) - estimated_bytes(crystal, level, 6, 100)
-    assert difference == pytest.approx(18165 * 100 * 16, rel=1e-3)
-    coarse, fine = (estimated_bytes(crystal, Level(400.0, KLengths(1, 1, 1), grid), 1, 1) for grid in (0.1, 0.05))
-    assert fine - coarse == pytest.approx(8 * (200**3 - 100**3) * 8 * 20)
-
-
-def test_displaced_cells_are_the_largest(options):
-    sizes = {s.step: s for s in run_sizes("fast", task(("Na", "S"), properties=("relax", "phonon", "elastic")))}
-    assert sizes["phonon"].n_atoms == 16
-    assert sizes["phonon"].bytes > sizes["relax"].bytes
-    assert sizes["elastic"].n_k_points > sizes["relax"].n_k_points
-    # 7 and 6 electrons: seven bands are occupied.
-    assert sizes["relax"].n_bands > 7
-
-
 def test_gpaw_is_not_loaded():
     code = (
         "import sys, importlib; from nawf.engines.registry import ENGINES;"
         "importlib.import_module(ENGINES['gpaw'].module);"
-        "import nawf.engines.gpaw_preflight, nawf.engines.gpaw_jobs, nawf.engines.gpaw_check;"
+        "import nawf.engines.gpaw_preflight, nawf.engines.gpaw_size, nawf.engines.gpaw_jobs, nawf.engines.gpaw_check;"
         "sys.exit('gpaw' in sys.modules or '_gpaw' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

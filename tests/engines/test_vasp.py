@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from nawf.engines.base import Engine, EngineSpec, Label, intended_fingerprint
@@ -43,7 +44,9 @@ def test_planning_loads_nothing_of_atomate2():
         "import sys, json\n"
         "from nawf.engines.registry import build_engine, engine_spec\n"
         "engine = build_engine(engine_spec('vasp'))\n"
-        "engine.calculation(), engine.methods(), engine.seconds('relax', 8)\n"
+        "from nawf.results.crystal import Crystal\n"
+        "cell = Crystal.from_arrays([[4, 0, 0], [0, 4, 0], [0, 0, 4]], ['Na'], [[0, 0, 0]])\n"
+        "engine.calculation(), engine.methods(), engine.seconds('relax', cell)\n"
         "heavy = ('atomate2', 'custodian', 'emmet', 'pymatgen', 'jobflow')\n"
         "print(json.dumps([m for m in heavy if m in sys.modules]))"
     )
@@ -94,9 +97,12 @@ def test_it_offers_what_flows_ask_for():
 def test_costs_rise_with_atoms_and_cells():
     pytest.importorskip("atomate2")
     engine = build_engine(engine_spec("vasp"))
+    small, large = (
+        Crystal.from_arrays(9.0 * np.eye(3), ["Na"] * n, np.linspace(0, 0.9, 3 * n).reshape(n, 3)) for n in (10, 20)
+    )
     for step in ("relax", "static", "phonon", "elastic"):
-        assert engine.seconds(step, 20) > engine.seconds(step, 10) > 0
-    assert engine.seconds("phonon", 96, 10) == pytest.approx(10 * engine.seconds("phonon", 96, 1))
+        assert engine.seconds(step, large) > engine.seconds(step, small) > 0
+    assert engine.seconds("phonon", large, 10) == pytest.approx(10 * engine.seconds("phonon", large, 1))
 
 
 @pytest.mark.parametrize("name", NAMES)

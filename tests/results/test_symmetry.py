@@ -3,6 +3,7 @@ import pytest
 import spglib
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from nawf.errors import CalculationError
 from nawf.phases.library import load_library
@@ -12,6 +13,7 @@ from nawf.results.symmetry import (
     face_heights_a,
     primitive_cell,
     space_group,
+    supercell,
     supercell_rows,
     symmetrise,
 )
@@ -157,8 +159,8 @@ def check_supercell(primitive, min_length_a):
     rows = supercell_rows(primitive, min_length_a, SYMPREC_A)
     assert rows.shape == (3, 3)
     assert np.issubdtype(rows.dtype, np.integer)
-    supercell = rows @ primitive.matrix_a
-    assert heights_from_reciprocal(supercell).min() >= min_length_a - 1e-4
+    edges = rows @ primitive.matrix_a
+    assert heights_from_reciprocal(edges).min() >= min_length_a - 1e-4
     assert breaks_symmetry(rows, primitive) == 0
     assert round(abs(np.linalg.det(rows))) == fewest_cells(primitive, min_length_a)
 
@@ -180,6 +182,22 @@ _HYPOTHESIS_CELLS = {
 @given(phase=st.sampled_from(sorted(_HYPOTHESIS_CELLS)), min_length_a=st.floats(4.0, 40.0))
 def test_supercells_of_any_length(phase, min_length_a):
     check_supercell(_HYPOTHESIS_CELLS[phase], min_length_a)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    phase=st.sampled_from(sorted(_HYPOTHESIS_CELLS)),
+    rows=arrays(int, (3, 3), elements=st.integers(-3, 3)).filter(lambda m: 1 <= abs(round(np.linalg.det(m))) <= 12),
+)
+def test_a_supercell_is_that_of_pymatgen(phase, rows):
+    primitive = _HYPOTHESIS_CELLS[phase]
+    found = supercell(primitive, rows).to_structure()
+    expected = primitive.to_structure().make_supercell(rows, to_unit_cell=True)
+    assert np.allclose(found.lattice.matrix, expected.lattice.matrix)
+    assert len(found) == len(expected)
+    for site in found:
+        (match,) = [s for s in expected if s.specie == site.specie and s.distance(site) < 1e-6]
+        assert match.specie == site.specie
 
 
 def test_a_supercell_as_long_as_wanted_is_not_enlarged():
