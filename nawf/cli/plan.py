@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from nawf.cli.options import (
 )
 from nawf.cli.output import duration, emit_tables
 from nawf.reports.tables import Column, Format, Table
+from nawf.store.location import redacted
 
 if TYPE_CHECKING:
     from nawf.campaigns.plan import Plan
@@ -58,11 +60,18 @@ def plan(
     else:
         made = make_plan(*arguments, None, properties=setup.properties)
     found = findings(setup.engine, made.tasks)
-    emit_tables([plan_table(made, found)], fmt, out)
+    given = {"store": store, "engine": engine, "protocol": protocol, "phases": phases, "properties": properties}
+    emit_tables([plan_table(made, run_command(campaign, **given, structures=structures), found)], fmt, out)
 
 
-def plan_table(made: Plan, found: Sequence[Finding] = ()) -> Table:
-    """One row for each phase, one column for each property; what was found before a run in the notes."""
+def run_command(campaign: object, **options: object) -> str:
+    """The command that does what was planned with these options."""
+    words = [word for name, value in options.items() if value is not None for word in (f"--{name}", str(value))]
+    return shlex.join(map(redacted, ["nawf", "run", str(campaign), *words]))
+
+
+def plan_table(made: Plan, command: str, found: Sequence[Finding]) -> Table:
+    """One row for each phase, one column for each property; how to run it and what was found in the notes."""
     properties = list(dict.fromkeys(step.property for step in made.steps))
     rows = []
     for phase in dict.fromkeys(step.phase for step in made.steps):
@@ -77,7 +86,7 @@ def plan_table(made: Plan, found: Sequence[Finding] = ()) -> Table:
     notes = [
         ", ".join(f"{counts[state]} {state}" for state in ("done", "missing", "blocked") if counts[state])
         + f"; {cost_text(made)} to do what is missing",
-        f"Engine {spec.name}, protocol {spec.protocol}. Run it: nawf run {made.campaign.name}",
+        f"Engine {spec.name}, protocol {spec.protocol}. Run it: {command}",
         *(("A run would be refused: " if f.stops else "Note: ") + f.text for f in found),
     ]
     columns = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import pytest
 
@@ -10,6 +11,7 @@ pytest.importorskip("atomate2")
 
 from pymatgen.core import SETTINGS
 
+from nawf.cli.plan import run_command
 from nawf.rehearsal.potcar import make_potcar_library
 
 CAMPAIGN = """
@@ -49,6 +51,24 @@ def test_a_plan_shows_what_would_stop_a_run(nawf, campaign, monkeypatch):
     assert "A run would be refused: no POTCAR of PBE_54 for Na (Na_pv), S (S)" in notes
     assert "PMG_VASP_PSP_DIR" in notes
     assert "core-hours" in notes
+
+
+def test_a_plan_names_the_command_that_does_what_was_planned(nawf, campaign):
+    path = campaign("vasp", "protocol: mpscan")
+    asked = (path, "--protocol", "mp24", "--phases", "na-bcc", "--store", "my results.db")
+    notes = json.loads(nawf("plan", *asked, "--format", "json").out)["notes"]
+    (note,) = [note for note in notes if "Run it: " in note]
+    assert note.startswith("Engine vasp, protocol mp24.")
+    command = shlex.split(note.partition("Run it: ")[2])
+    assert command[:3] == ["nawf", "run", str(path)]
+    assert sorted(command[3:]) == sorted(asked[1:])
+
+
+def test_a_plan_names_no_password():
+    said = run_command("na-s", store="mongodb://me:secret@example.org/nawf", engine=None)
+    assert said.startswith("nawf run na-s --store ")
+    assert "secret" not in said
+    assert "--engine" not in said
 
 
 def test_a_run_is_refused_before_anything_is_written(nawf, campaign, tmp_path, monkeypatch):
