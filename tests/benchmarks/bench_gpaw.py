@@ -35,7 +35,7 @@ from nawf.results.symmetry import primitive_cell
 CUTOFFS_EV = (400, 450, 500, 600, 700, 800)
 K_LENGTHS_A = {"na-bcc": (24, 36, 42, 48, 60), "na2s": (9, 13, 16, 19.5, 26)}
 WAYS = ("given", "geometry", "hessian", "both")
-START_PHASES = ("na2s", "na2s-pnma", "na3p-p63mmc", "na3sb", "na2s2-alpha", "na3sbs4-tetragonal")
+START_PHASES = ("na2s", "na2s-pnma", "na2s2-alpha", "p-black", "na3p-p63mmc")
 
 
 def main() -> None:
