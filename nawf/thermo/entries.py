@@ -21,6 +21,8 @@ CompositionKey = tuple[tuple[str, float], ...]
 _MOST_NAMES: Final = 8
 """In a message."""
 
+_NO_PHONONS: Final = "no phonons were calculated, so there is no free energy"
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -164,9 +166,12 @@ class EntrySet:
         return f" (left out: {', '.join(names[:_MOST_NAMES])}{more})" if names else ""
 
     def how_to_have_them(self, otherwise: str) -> str:
-        """For messages: what to do where phases that are needed are not there; ``otherwise`` if none was soft."""
-        if any("imaginary" in left.reason for left in self.left_out):
+        """For messages: what to do where phases that are needed are missing; ``otherwise`` if vibrations are not why."""
+        reasons = [left.reason for left in self.left_out]
+        if any("imaginary" in reason for reason in reasons):
             return "keep phases with imaginary modes, marked, with --include-soft, or choose another temperature"
+        if _NO_PHONONS in reasons:
+            return "calculate the phonons of what was left out, or ask for static energies with -T static"
         return otherwise
 
     def without(self, keys: Iterable[CompositionKey]) -> EntrySet:
@@ -212,7 +217,7 @@ def _reason_to_leave_out(item: PhaseEnergetics, condition: Condition, include_so
     if condition.is_static:
         return None
     if item.vibrations is None:
-        return "no phonons were calculated, so there is no free energy"
+        return _NO_PHONONS
     if item.vibrations_rejected is not None:
         return item.vibrations_rejected
     if item.vibrations.is_soft and not include_soft:

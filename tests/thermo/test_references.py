@@ -65,7 +65,7 @@ def test_a_missing_element_is_named_with_what_to_do(ji2024):
 
 def test_a_missing_element_says_what_was_left_out():
     no_phonons = PhaseEnergetics("p-black", "P", -5.0)
-    with pytest.raises(ReportError, match=r"at 300 K \(left out: p-black\)"):
+    with pytest.raises(ReportError, match=r"at 300 K \(left out: p-black\) \(calculate the phonons .*-T static"):
         element_references(entries_at([no_phonons], Condition(300.0)), ["P"])
 
 
