@@ -166,7 +166,7 @@ class EntrySet:
         return f" (left out: {', '.join(names[:_MOST_NAMES])}{more})" if names else ""
 
     def how_to_have_them(self, otherwise: str) -> str:
-        """For messages: what to do where phases that are needed are missing; ``otherwise`` if vibrations are not why."""
+        """For messages: what to do where needed phases are missing; ``otherwise`` if vibrations are not why."""
         reasons = [left.reason for left in self.left_out]
         if any("imaginary" in reason for reason in reasons):
             return "keep phases with imaginary modes, marked, with --include-soft, or choose another temperature"
