@@ -19,6 +19,14 @@ BRITTLE_PUGH_RATIO = 0.571
 
 _GRID_POINTS = 2000
 
+_NEAR_RAD = 0.12
+"""Two steps of the grid."""
+
+_MOST_EXTREMES = 13
+"""Pairs of opposite directions in which a form of fourth order on the sphere can have all its stationary points."""
+
+_SAME_MODULUS = 1e-9
+
 
 class Ductility(StrEnum):
     """Verdict of Pugh's criterion; borderline within one standard error of its limit."""
@@ -86,7 +94,9 @@ def linear_compressibility_per_gpa(stiffness_gpa: Any, directions: Any) -> np.nd
 
 
 def young_extremes(stiffness_gpa: Any) -> YoungExtremes:
-    """Smallest and largest Young's modulus: the best points of a grid over the half sphere, then refined.
+    """Smallest and largest Young's modulus: from all hills and valleys of a grid over the half sphere, refined.
+
+    The best point of the grid alone may lie on a lower hill than a sharp one that falls between its points.
 
     Raises
     ------
@@ -97,9 +107,24 @@ def young_extremes(stiffness_gpa: Any) -> YoungExtremes:
     grid = _half_sphere(_GRID_POINTS)
     products = _products(grid)
     inverse = np.einsum("ni,ij,nj->n", products, compliance, products)
-    largest, stiffest = _refined(compliance, grid[inverse.argmin()], 1)
-    smallest, softest = _refined(compliance, grid[inverse.argmax()], -1)
+    largest, stiffest = _best(compliance, grid, inverse, 1)
+    smallest, softest = _best(compliance, grid, -inverse, -1)
     return YoungExtremes(smallest, softest, largest, stiffest)
+
+
+def _best(compliance: np.ndarray, grid: np.ndarray, values: np.ndarray, sign: int) -> tuple[float, Vector]:
+    """The largest (sign 1) or smallest (sign -1) modulus; of equal ones that of the best point of the grid.
+
+    ``values``, shape (n,), are lowest where to look; a direction and its opposite are one.
+    """
+    is_near = np.abs(grid @ grid.T) > np.cos(_NEAR_RAD)
+    lowest = np.flatnonzero(values <= np.where(is_near, values, np.inf).min(axis=1))
+    starts = grid[lowest[np.argsort(values[lowest])][:_MOST_EXTREMES]]
+    best, *others = (_refined(compliance, start, sign) for start in starts)
+    for other in others:
+        if sign * (other[0] - best[0]) > _SAME_MODULUS * best[0]:
+            best = other
+    return best
 
 
 def _refined(compliance: np.ndarray, start: np.ndarray, sign: int) -> tuple[float, Vector]:
