@@ -101,7 +101,15 @@ def test_voltages(rows):
 def test_every_reference_result_of_gpaw_is_fit_to_be_shown():
     found = [d for d in reference_results() if d.provenance.engine == "gpaw"]
     assert {("na2s", p) for p in ("relax", "static", "phonon", "elastic")} <= {(d.phase, d.property) for d in found}
-    assert {d.phase for d in found} >= {"na-bcc", "s-alpha", "p-black", "na2s", "na2s2-alpha", "na3p-p63mmc"}
+    assert {d.phase for d in found} >= {
+        "na-bcc",
+        "s-alpha",
+        "p-black",
+        "na2s",
+        "na2s2-alpha",
+        "na3p-p63mmc",
+        "na3ps4-alpha",
+    }
     assert len({d.calculation_id for d in found}) == 1
     assert {d.verdict.level for d in found} <= {"pass", "warn"}
     # Results carry no folder of the machine that calculated them.
