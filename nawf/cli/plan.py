@@ -60,8 +60,16 @@ def plan(
     else:
         made = make_plan(*arguments, None, properties=setup.properties)
     found = findings(setup.engine, made.tasks)
-    given = {"store": store, "engine": engine, "protocol": protocol, "phases": phases, "properties": properties}
-    emit_tables([plan_table(made, run_command(campaign, **given, structures=structures), found)], fmt, out)
+    command = run_command(
+        campaign,
+        store=store,
+        engine=engine,
+        protocol=protocol,
+        phases=phases,
+        properties=properties,
+        structures=structures,
+    )
+    emit_tables([plan_table(made, command, found)], fmt, out)
 
 
 def run_command(campaign: object, **options: object) -> str:

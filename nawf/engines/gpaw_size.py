@@ -15,6 +15,7 @@ from nawf.engines.preflight_size import (
     WAVE_VECTOR_PER_A,
     RunSize,
     cell_of,
+    irreducible_points,
     k_points,
     plane_waves,
 )
@@ -81,8 +82,8 @@ def estimated_seconds(protocol: str, prop: str, cell: Crystal, n_cells: int = 1)
     level = PROTOCOLS[protocol].levels[_STEP[prop]]
     crystal = Reduction.of(cell.matrix_a).applied(cell)
     mesh = level.k.mesh(crystal.species, crystal.matrix_a)
-    # A displacement leaves some symmetry; a general one would hide it.
-    n_k = k_points(mesh, _displaced(crystal), "static") if prop == "phonon" else k_points(mesh, crystal, prop)
+    # A displacement leaves some symmetry.
+    n_k = irreducible_points(mesh, _displaced(crystal)) if prop == "phonon" else k_points(mesh, crystal, prop)
     work = n_k * bands(crystal) * grid_points(crystal, level)
     one = _START_S + _ITERATIONS * (_S_PER_BAND_POINT * work + _S_PER_ATOM * len(crystal))
     evaluations = {"relax": 4 + len(crystal) / 2, "static": 1, "phonon": n_cells, "elastic": 2 * n_cells}

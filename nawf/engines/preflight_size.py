@@ -56,11 +56,16 @@ def cell_of(task: PhaseTask, prop: str) -> Crystal:
 
 
 def k_points(divisions: Sequence[int], crystal: Crystal, prop: str) -> int:
-    """k-points that symmetry leaves of a Γ-centred mesh.
+    """At most as many k-points as the calculations of a property have.
 
-    In displaced and strained cells it is taken to leave none out but the half of them that mirrors the other.
+    In displaced and strained cells symmetry is taken to leave none out but the half of them that mirrors the other.
     """
     if prop not in ("relax", "static"):
         return math.prod(divisions) // 2 + 1
+    return irreducible_points(divisions, crystal)
+
+
+def irreducible_points(divisions: Sequence[int], crystal: Crystal) -> int:
+    """k-points that the symmetry of a crystal leaves of a Γ-centred mesh."""
     mapping, _ = spglib.get_ir_reciprocal_mesh(divisions, crystal.to_spglib(), is_shift=[0, 0, 0])
     return len(np.unique(mapping))

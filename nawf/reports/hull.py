@@ -26,7 +26,7 @@ def hull_table(basis: Basis) -> Table:
     made = hulls(basis)
     found = {c: {row.phase: row for row in hull.rows()} for c, hull in made.items()}
     compounds = [entry for entry in basis.entries if not entry.is_element]
-    published = depths_from_published(frozenset(entry.formula for entry in compounds))
+    published = depths_from_published([entry.formula for entry in compounds])
     rows = [_row(basis, entry, found, published) for entry in compounds]
     columns = [*phase_columns()]
     for quantity, title in (("energy_above_hull", "above"), ("hull_depth", "depth")):

@@ -11,9 +11,6 @@ from nawf.errors import CalculationError
 from nawf.results.crystal import Crystal
 from nawf.results.outputs import SpaceGroup
 
-_SAME_POINT = 1e-9
-"""In units of the edges of a cell."""
-
 
 def space_group(crystal: Crystal, symprec_a: float) -> SpaceGroup:
     """Space group found with a distance tolerance of ``symprec_a`` (Å)."""
@@ -106,16 +103,7 @@ def supercell_rows(primitive: Crystal, min_length_a: float, symprec_a: float) ->
 
 def supercell(primitive: Crystal, rows: np.ndarray) -> Crystal:
     """The crystal in a larger cell, whose vectors are ``rows`` of integers, shape (3, 3), in primitive ones."""
-    reach = [np.arange(column[column < 0].sum(), column[column > 0].sum() + 1) for column in rows.T]
-    points = np.array(np.meshgrid(*reach, indexing="ij")).reshape(3, -1).T
-    inverse = np.linalg.inv(rows)
-    fractions = points @ inverse
-    inside = points[((fractions > -_SAME_POINT) & (fractions < 1 - _SAME_POINT)).all(axis=1)]
-    return Crystal.from_arrays(
-        rows @ primitive.matrix_a,
-        [species for species in primitive.species for _ in inside],
-        np.concatenate([(position + inside) @ inverse for position in np.array(primitive.frac_coords)]),
-    )
+    return Crystal.from_structure(primitive.to_structure().make_supercell(rows))
 
 
 def _factors(heights_a: np.ndarray, min_length_a: float) -> np.ndarray:

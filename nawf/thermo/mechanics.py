@@ -23,7 +23,8 @@ _NEAR_RAD = 0.12
 """Two steps of the grid."""
 
 _MOST_EXTREMES = 13
-"""Pairs of opposite directions in which a form of fourth order on the sphere can have all its stationary points."""
+"""Pairs of opposite directions in which a generic form of fourth order on the sphere has stationary points, at most
+(D. Cartwright and B. Sturmfels, arXiv:1004.4953)."""
 
 _SAME_MODULUS = 1e-9
 

@@ -14,6 +14,7 @@ ENGINES = ("gpaw", "chgnet-r2scan")
 COMPOUNDS = ("Na2S", "Na2S2")
 # GPAW's results of these are not there yet.
 MISSING = "na2s4,na2s5-alpha"
+J_PER_MOL_PER_EV = 96485.33212
 PLAIN = str.maketrans("₀₁₂₃₄₅₆₇₈₉−", "0123456789-")
 
 
@@ -116,7 +117,7 @@ def test_every_reference_result_of_gpaw_is_fit_to_be_shown():
     assert not [d for d in found if d.provenance.run_directory]
 
 
-def test_na2s_of_gpaw_is_as_measured():
+def test_na2s_of_gpaw_is_as_others_find_it():
     found = {d.property: d.record() for d in reference_results(["na2s"]) if d.provenance.engine == "gpaw"}
     # Fluorite cell: four formula units; measured 6.52 Å.
     side_a = (found["relax"].crystal.volume_a3 * 4) ** (1 / 3)
@@ -131,6 +132,21 @@ def test_na2s_of_gpaw_is_as_measured():
     written_constants = written["C11, C12, C44, GPa"][0]
     assert ", ".join(f"{c:.2f}" for c in constants) == written_constants
     entropy = dict(zip(found["phonon"].temperatures_k, found["phonon"].entropy_ev_per_k_per_atom, strict=True))
-    # eV/K per atom to J/(mol K) per formula unit of three atoms.
-    at_300_k = entropy[300.0] * 96485.33212 * 3
+    # Per formula unit of three atoms.
+    at_300_k = entropy[300.0] * J_PER_MOL_PER_EV * 3
     assert digits(at_300_k, written["S(300 K), J/(mol K)"][0]) == written["S(300 K), J/(mol K)"][0]
+
+
+def test_phonons_of_sodium():
+    (found,) = [
+        d.record() for d in reference_results(["na-bcc"]) if (d.provenance.engine, d.property) == ("gpaw", "phonon")
+    ]
+    entropy = dict(zip(found.temperatures_k, found.entropy_ev_per_k_per_atom, strict=True))
+    words = " ".join(GUIDE.read_text(encoding="utf-8").split())
+    assert (
+        f"highest {found.highest_frequency_thz:.2f} THz, S(300 K) = {entropy[300.0] * J_PER_MOL_PER_EV:.1f} J"
+        in words
+    )
+    assert found.imaginary_fraction == 0.0
+    # Measured: 51.30 J/(mol K) at 298 K; thermal expansion adds to what a cell of 0 K has.
+    assert 0.9 < entropy[300.0] * J_PER_MOL_PER_EV / 51.30 < 1.0
