@@ -103,7 +103,7 @@ def convergence(phases: list[str], done: Done) -> Table:
 
 CONVERGENCE = (
     Column("phase", "phase"),
-    Column("cutoff_ev", "cut-off, eV", "d"),
+    Column("cutoff_ev", "cut-off, eV", "g"),
     Column("k_a", "k, Å", "g"),
     Column("mesh", "mesh"),
     Column("energy_ev_per_atom", "E, eV/atom", ".5f"),
