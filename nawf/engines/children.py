@@ -1,7 +1,7 @@
 """Programs that end with the process that started them.
 
-custodian starts VASP in a session of its own: Ctrl-C and SIGTERM end the Python around it, and VASP would calculate
-on in a folder that the next attempt reads.
+custodian starts VASP in a session of its own: Ctrl-C, SIGTERM and a terminal that closes (SIGHUP) end the Python
+around it, and VASP would calculate on in a folder that the next attempt reads. So would processes of ``mpiexec``.
 """
 
 from __future__ import annotations
@@ -19,25 +19,27 @@ import psutil
 PATIENCE_S = 10.0
 """Between asking a program to end and ending it."""
 
+_ENDS = (signal.SIGTERM, signal.SIGHUP)
+
 
 @contextlib.contextmanager
 def ending_with_us(folder: Path) -> Iterator[None]:
     """Run a block; if it is interrupted, end the programs that it started in ``folder``.
 
-    SIGTERM interrupts as well, unless someone else has a use for it.
+    SIGTERM and SIGHUP interrupt as well, unless someone else has a use for them, or ``nohup`` shuts them out.
     """
     in_charge = threading.current_thread() is threading.main_thread()
-    replaced = in_charge and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    if replaced:
-        signal.signal(signal.SIGTERM, _leave)
+    replaced = [s for s in _ENDS if in_charge and signal.getsignal(s) is signal.SIG_DFL]
+    for number in replaced:
+        signal.signal(number, _leave)
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
         end_children(folder)
         raise
     finally:
-        if replaced:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in replaced:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def end_children(folder: Path) -> None:
