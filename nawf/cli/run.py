@@ -88,6 +88,7 @@ def carry_out(
         With code 1 after failed steps, and 130 when it was stopped.
     """
     from nawf.cli.progress import ProgressView
+    from nawf.engines.launchers import processes_of
     from nawf.engines.preflight import findings, refuse
     from nawf.running.local import choose_workers, run_plan
     from nawf.store.stores import open_stores
@@ -104,9 +105,10 @@ def carry_out(
     _announce(made, redacted(settings.store), found)
     if not made.tasks:
         return
-    number, _ = choose_workers(len(made.tasks), settings.workers, settings.threads, settings.device)
+    processes = processes_of(setup.engine)
+    number, _ = choose_workers(len(made.tasks), settings.workers, settings.threads, settings.device, processes)
     try:
-        with _stopped_by_sigterm(), ProgressView(made) as view:
+        with _stopped_by_signals(), ProgressView(made) as view:
             summary = run_plan(made, settings.store, workers=number, listener=view.show, library=setup.library)
     except KeyboardInterrupt:
         typer.echo(f"stopped: finished work is kept; go on with: nawf {command} {campaign}", err=True)
@@ -129,17 +131,22 @@ def plan_now(setup: Setup) -> Plan:
 
 
 @contextlib.contextmanager
-def _stopped_by_sigterm() -> Iterator[None]:
-    """Queue systems and shutdowns ask with SIGTERM for what a person asks for with Ctrl-C."""
+def _stopped_by_signals() -> Iterator[None]:
+    """SIGTERM of queue systems and SIGHUP of a terminal that closes ask for what a person asks for with Ctrl-C.
+
+    What is shut out, as SIGHUP is by ``nohup``, stays so.
+    """
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    asked = [s for s in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(s) != signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in asked}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _announce(made: Plan, location: str, found: Sequence[Finding]) -> None:

@@ -95,6 +95,10 @@ class GpawEngine:
 
         return check_gpaw()
 
+    def command(self) -> str:
+        """What starts the processes of a parallel run here."""
+        return GpawOptions.of_settings().command
+
     def _task(self) -> Any:
         from nawf.engines.gpaw_jobs import GpawTask
 

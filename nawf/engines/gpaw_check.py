@@ -15,6 +15,7 @@ import numpy as np
 
 from nawf.engines.gpaw_options import GpawOptions
 from nawf.engines.gpaw_versions import gpaw_version, libxc_version, potential_file
+from nawf.engines.launchers import available_cores
 from nawf.engines.preflight import Finding
 from nawf.results.crystal import Crystal
 
@@ -67,7 +68,7 @@ def _libraries() -> Iterator[Finding]:
         yield Finding(f"GPAW {gpaw_version()} was built without libxc, which has r2SCAN", INSTALL, stops=True)
         return
     if potential_file("Na") is None:
-        yield Finding("GPAW has no PAW set for Na", "install gpaw-data, or set GPAW_SETUP_PATH", stops=True)
+        yield Finding("GPAW has no PAW set for Na", "install gpaw-data again", stops=True)
     yield Finding(f"GPAW {gpaw_version()} with libxc {libxc}, {'with' if cgpaw.have_mpi else 'without'} MPI")
     if int(libxc.split(".")[0]) < _FIRST_WITHOUT_LIMIT:
         yield Finding(
@@ -107,7 +108,7 @@ def launcher_findings(command: str) -> Iterator[Finding]:
             stops=True,
         )
     else:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        cores = available_cores()
         hint = f"only {cores} cores can be used here" if len(sizes) > cores else ""
         yield Finding(f"{command!r} starts {len(sizes)} processes of GPAW that work together", hint)
 

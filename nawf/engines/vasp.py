@@ -120,6 +120,12 @@ class VaspEngine:
 
         return vasp_findings(self.spec, VaspOptions.of_settings(), tasks)
 
+    def command(self) -> str:
+        """What starts VASP here; its stand-in is one process."""
+        from nawf.engines.vasp_run import command_here
+
+        return "" if self.spec.name == REHEARSAL else command_here(VaspOptions.of_settings(), self.spec.name, "")
+
     def _vasp(self) -> Any:
         from nawf.engines.vasp_jobs import Vasp
 

@@ -5,7 +5,6 @@ What is looked at is there when it is looked at, here. Jobs that run elsewhere f
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from pymatgen.core import SETTINGS
 
 from nawf.engines.base import EngineSpec
+from nawf.engines.launchers import LAUNCHERS, available_cores, ranks_of
 from nawf.engines.preflight import Finding, run_folder_findings
 from nawf.engines.vasp import REHEARSAL
 from nawf.engines.vasp_options import VaspOptions
@@ -22,9 +22,6 @@ from nawf.engines.vasp_preflight_size import size_findings
 from nawf.engines.vasp_run import check_updates, command_here
 from nawf.errors import EngineError
 from nawf.results.tasks import PhaseTask
-
-LAUNCHERS = frozenset({"srun", "mpirun", "mpiexec", "mpiexec.hydra", "orterun", "prun", "aprun", "ibrun", "jsrun"})
-_RANK_OPTIONS = ("-n", "-np", "--np", "--ntasks")
 
 
 def vasp_findings(spec: EngineSpec, options: VaspOptions, tasks: Sequence[PhaseTask]) -> tuple[Finding, ...]:
@@ -57,23 +54,6 @@ def vasp_findings(spec: EngineSpec, options: VaspOptions, tasks: Sequence[PhaseT
     return tuple(found)
 
 
-def ranks_of(command: str) -> int | None:
-    """Number of ranks that a launcher is asked for; None where the command does not tell.
-
-    ``srun`` without a number starts as many as the batch job has.
-    """
-    words = shlex.split(command)
-    if Path(words[0]).name not in LAUNCHERS:
-        return None
-    for word, following in zip(words[1:], [*words[2:], ""], strict=True):
-        name, _, value = word.partition("=")
-        text = value or following if name in _RANK_OPTIONS else word.removeprefix("-n") if word[:2] == "-n" else ""
-        if text.isdigit():
-            return int(text)
-    tasks = os.environ.get("SLURM_NTASKS", "")
-    return int(tasks) if Path(words[0]).name == "srun" and tasks.isdigit() else None
-
-
 def _refused(check: Callable[[], object]) -> Iterator[Finding]:
     """A check that raises, as a finding."""
     try:
@@ -87,7 +67,7 @@ def _launched(command: str) -> Iterator[Finding]:
     words = shlex.split(command)
     if Path(words[0]).name in LAUNCHERS and shutil.which(words[-1]) is None:
         yield Finding(f"{words[-1]!r}, which {words[0]} is to start, is not found here")
-    ranks, cores = ranks_of(command), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    ranks, cores = ranks_of(command), available_cores()
     # srun may take other nodes.
-    if ranks and cores and ranks > cores and Path(words[0]).name != "srun":
+    if ranks and ranks > cores and Path(words[0]).name != "srun":
         yield Finding(f"{ranks} ranks would share the {cores} cores that can be used here")

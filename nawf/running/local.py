@@ -6,10 +6,10 @@ by force, loses at most the job that was running.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 
 from nawf.campaigns.plan import Plan
+from nawf.engines.launchers import available_cores, usual_workers
 from nawf.phases.library import Library
 from nawf.progress import Event, Listener, State
 from nawf.results.tasks import PhaseTask
@@ -17,9 +17,6 @@ from nawf.running.pool import run_in_workers
 from nawf.running.task import job_log, run_task
 from nawf.store.builder import build
 from nawf.store.stores import open_stores
-
-MOST_WORKERS = 4
-"""Default upper limit: every worker holds a model and its graphs in memory, 1 to 2 GB."""
 
 
 @dataclass(frozen=True)
@@ -40,16 +37,21 @@ class RunSummary:
     refused: list[str] = field(default_factory=list)
 
 
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def choose_workers(
+    n_tasks: int, workers: int, threads: int, device: str, processes: int | None = 1
+) -> tuple[int, int]:
+    """Workers and threads for each, where 0 asks for a good choice: cores are shared out, a GPU has one worker.
 
-
-def choose_workers(n_tasks: int, workers: int, threads: int, device: str) -> tuple[int, int]:
-    """Workers and threads for each, where 0 asks for a good choice: cores are shared out, a GPU has one worker."""
+    Parameters
+    ----------
+    n_tasks, workers, threads : int
+    device : str
+    processes : int or None
+        Of one calculation, see :func:`nawf.engines.launchers.usual_workers`.
+    """
     cores = available_cores()
     if workers == 0:
-        workers = 1 if device != "cpu" else min(cores, MOST_WORKERS)
+        workers = usual_workers(processes) if device == "cpu" else 1
     workers = max(1, min(workers, n_tasks))
     return workers, threads or max(1, cores // workers)
 

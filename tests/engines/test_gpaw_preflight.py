@@ -11,6 +11,7 @@ import nawf.engines.gpaw_preflight as preflight
 from nawf.engines.gpaw_options import GpawOptions
 from nawf.engines.gpaw_preflight import gpaw_findings
 from nawf.engines.gpaw_protocols import PROTOCOLS
+from nawf.engines.gpaw_size import run_sizes
 from nawf.results.crystal import Crystal
 from nawf.results.tasks import PhaseTask
 
@@ -81,6 +82,21 @@ def test_a_calculation_that_does_not_fit_stops_a_run(options, monkeypatch):
     monkeypatch.setattr(os, "sysconf", lambda name: 1 if name == "SC_PAGE_SIZE" else pages)
     stops, _ = look(options, task())
     assert any("this machine has 0 GB" in text for text in stops)
+
+
+def test_calculations_that_do_not_fit_side_by_side_are_told(options, monkeypatch):
+    both = (task(edge_a=9.0), task(edge_a=9.0))
+    (size,) = [max(run_sizes("fast", t), key=lambda s: s.bytes).bytes for t in both[:1]]
+    pages = 1.5 * size / os.sysconf("SC_PAGE_SIZE")
+    page_size = os.sysconf("SC_PAGE_SIZE")
+    monkeypatch.setattr(os, "sysconf", lambda name: page_size if name == "SC_PAGE_SIZE" else pages)
+    monkeypatch.setenv("NAWF_WORKERS", "2")
+    stops, notes = look(options, *both)
+    assert stops == []
+    assert "2 calculations at a time" in notes[-1]
+    assert "--workers 1" in notes[-1]
+    monkeypatch.setenv("NAWF_WORKERS", "1")
+    assert len(look(options, *both)[1]) == 1
 
 
 def test_gpaw_is_not_loaded():

@@ -7,9 +7,10 @@ pytest.importorskip("atomate2")
 from pymatgen.core import SETTINGS
 
 from nawf.engines.base import EngineSpec
+from nawf.engines.launchers import ranks_of
 from nawf.engines.vasp import METHODS, REHEARSAL
 from nawf.engines.vasp_options import VaspOptions
-from nawf.engines.vasp_preflight import ranks_of, vasp_findings
+from nawf.engines.vasp_preflight import vasp_findings
 from nawf.rehearsal.potcar import STAND_IN_DATE, make_potcar_library
 from nawf.results.crystal import Crystal
 from nawf.results.tasks import PhaseTask
