@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -17,6 +18,8 @@ class MachineOptions(BaseModel):
     ----------
     run_folder : str
         Where runs have their places.
+    host : str
+        Machine that the folder was named on.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -27,27 +30,34 @@ class MachineOptions(BaseModel):
     FOLDERS: ClassVar[tuple[str, ...]] = ("run_folder",)
 
     run_folder: str
+    host: str = ""
 
     @classmethod
     def of_settings(cls) -> Self:
         """Of this machine: ``nawf.yaml`` in the current folder and ``NAWF_*``."""
-        return cls(**cls._values(load_settings()))
+        return cls(**cls._values(load_settings()), host=socket.gethostname())
 
     def here(self) -> Self:
         """The same on the machine where a job runs: what is set there goes first."""
         settings = load_settings()
         given = settings.model_fields_set
-        return self.model_copy(update={k: v for k, v in self._values(settings).items() if self.KEYS[k] in given})
+        own = {k: v for k, v in self._values(settings).items() if self.KEYS[k] in given}
+        if "run_folder" in own:
+            own["host"] = socket.gethostname()
+        return self.model_copy(update=own)
 
     @property
     def root(self) -> Path:
-        """Folder of the places of all runs.
+        """Folder of the places of all runs, made when the first one begins; see :attr:`is_known`."""
+        return Path(self.run_folder) if self.is_known else Path.cwd()
 
-        On a machine that does not know the folder it would lie in, that is the folder of the job, where nothing can
-        be taken up again.
+    @property
+    def is_known(self) -> bool:
+        """Whether the folder means something on this machine, where a job may have brought its name from another.
+
+        Where it does not, runs have their places in the folder of the job, where nothing can be taken up again.
         """
-        folder = Path(self.run_folder)
-        return folder if folder.parent.is_dir() else Path.cwd()
+        return self.host == socket.gethostname() or Path(self.run_folder).parent.is_dir()
 
     @classmethod
     def _values(cls, settings: Settings) -> dict[str, str]:

@@ -164,6 +164,9 @@ def compared(area: str, ours: dict[str, str], there: dict[str, Any]) -> Iterator
     else:
         yield Check(area, "versions", Mark.GOOD, f"{place}: equal at both ends ({len(theirs)} packages)")
     variables = ", ".join(there["variables"]) or "none"
+    if asked := there.get("run_folder_asked"):
+        found = f"{asked} means nothing there: a run that is cut off could not be taken up again"
+        yield Check(area, "run folder", Mark.BAD, found, "set NAWF_RUN_FOLDER in pre_run to a folder that stays")
     yield Check(area, "settings", Mark.GOOD, f"variables there: {variables}; runs go to {there['run_folder']}")
 
 

@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from nawf.engines.launchers import available_cores
 from nawf.engines.vasp_options import VaspOptions
 
 BEGIN = "nawf-worker-report:"
@@ -73,13 +74,14 @@ def report(options: VaspOptions) -> dict[str, Any]:
         "versions": versions(),
         "variables": sorted(name for name in os.environ if name.startswith(_PREFIXES)),
         "threads": os.environ.get("OMP_NUM_THREADS", ""),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "cores": available_cores(),
         "queue_job": os.environ.get("SLURM_JOB_ID", ""),
         "vasp_command": here.command,
         "vasp_missing": sorted({w for w in (words[:1] + words[-1:]) if shutil.which(w) is None}),
         "potcar_folder": here.potcar_folder,
         "potcar_there": bool(here.potcar_folder) and Path(here.potcar_folder).is_dir(),
         "run_folder": str(here.root),
+        "run_folder_asked": "" if here.is_known else here.run_folder,
     }
 
 

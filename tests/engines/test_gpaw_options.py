@@ -46,3 +46,16 @@ def test_the_machine_of_the_job_has_the_last_word(tmp_path, monkeypatch):
     assert (here.command, here.start) == ("srun", "potential")
     # No such folder here: what is kept lies in the folder of the job.
     assert here.root == Path.cwd()
+
+
+def test_a_folder_is_made_with_what_it_lies_in_on_the_machine_that_named_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("NAWF_RUN_FOLDER", str(tmp_path / "not" / "there" / "yet"))
+    options = GpawOptions.of_settings()
+    assert options.root == tmp_path / "not" / "there" / "yet"
+    monkeypatch.delenv("NAWF_RUN_FOLDER")
+    assert options.here().root == options.root
+    # On another machine it means nothing, unless it is there too.
+    elsewhere = options.model_copy(update={"host": "another"})
+    assert (elsewhere.is_known, elsewhere.here().root) == (False, Path.cwd())
+    (tmp_path / "not" / "there").mkdir(parents=True)
+    assert elsewhere.root == options.root
