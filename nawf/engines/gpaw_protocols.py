@@ -9,14 +9,14 @@ protocol, so results of two protocols never meet.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-import numpy as np
+from ase.data import atomic_numbers
 
+from nawf.results.crystal import Crystal
 from nawf.results.methods import ElasticMethod, Methods, PhononMethod, RelaxMethod
-from nawf.results.symmetry import face_heights_a
+from nawf.results.symmetry import face_heights_a, primitive_cell
 
 XC = "MGGA_X_R2SCAN+MGGA_C_R2SCAN"
 SMEARING_EV = 0.05
@@ -25,8 +25,8 @@ DENSITY = 1e-5
 EIGENSTATES = 1e-8
 """Residual of the wave functions, eV² per valence electron, at which they are."""
 
-METALS = frozenset({"Li", "Na", "Sb", "Sn"})
-"""A phase of these alone may be a metal."""
+NONMETALS = frozenset({"H", "B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Ge", "As", "Se", "Br", "Te", "I"})
+"""A phase without any of these may be a metal."""
 
 _EXACT = 1e-6
 
@@ -47,7 +47,8 @@ class KLengths:
     Attributes
     ----------
     metals : float
-        For phases of :data:`METALS` alone, whose Fermi surface asks for many points.
+        For phases that may have a Fermi surface, which asks for many points: those without :data:`NONMETALS`, and
+        those with an odd number of electrons in a primitive cell, which without spin cannot have a gap.
     molecules : float
         For phases of sulfur, or of phosphorus and sulfur: molecules, whose bands are flat.
     others : float
@@ -58,20 +59,27 @@ class KLengths:
     molecules: float
     others: float
 
-    def of(self, species: Collection[str]) -> float:
-        """Length for a phase."""
-        elements = set(species)
-        if elements <= METALS:
+    def of(self, phase: Crystal) -> float:
+        """Length for a phase, whichever cell it is given in."""
+        elements = set(phase.species)
+        if not elements & NONMETALS or _has_odd_electrons(phase):
             return self.metals
         return self.molecules if "S" in elements and elements <= {"P", "S"} else self.others
 
-    def mesh(self, species: Collection[str], matrix_a: np.ndarray) -> tuple[int, int, int]:
-        """Divisions of the mesh for a cell with lattice vectors in rows (Å)."""
-        a, b, c = (max(1, math.ceil(self.of(species) / height - _EXACT)) for height in face_heights_a(matrix_a))
+    def mesh(self, cell: Crystal) -> tuple[int, int, int]:
+        """Divisions of the mesh for a cell of a phase."""
+        length = self.of(cell)
+        a, b, c = (max(1, math.ceil(length / height - _EXACT)) for height in face_heights_a(cell.matrix_a))
         return a, b, c
 
     def __str__(self) -> str:
         return f"{self.others:g} Å, metals {self.metals:g} Å, molecules {self.molecules:g} Å"
+
+
+def _has_odd_electrons(phase: Crystal) -> bool:
+    """Whether a primitive cell has an odd number of electrons; those of cores come in pairs."""
+    primitive = primitive_cell(phase, RelaxMethod().symprec_a)
+    return sum(atomic_numbers[element] for element in primitive.species) % 2 == 1
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def run_sizes(protocol: str, task: PhaseTask) -> Iterator[RunSize]:
         level = PROTOCOLS[protocol].levels[_STEP[prop]]
         cell = cell_of(task, prop)
         crystal = Reduction.of(cell.matrix_a).applied(cell)
-        n_k = k_points(level.k.mesh(crystal.species, crystal.matrix_a), crystal, prop)
+        n_k = k_points(level.k.mesh(crystal), crystal, prop, symmorphic=True)
         n_bands = bands(crystal)
         size = estimated_bytes(crystal, level, n_k, n_bands)
         yield RunSize(task.phase, prop, len(crystal), n_k, n_bands, size)
@@ -81,9 +81,12 @@ def estimated_seconds(protocol: str, prop: str, cell: Crystal, n_cells: int = 1)
     """
     level = PROTOCOLS[protocol].levels[_STEP[prop]]
     crystal = Reduction.of(cell.matrix_a).applied(cell)
-    mesh = level.k.mesh(crystal.species, crystal.matrix_a)
+    mesh = level.k.mesh(crystal)
     # A displacement leaves some symmetry.
-    n_k = irreducible_points(mesh, _displaced(crystal)) if prop == "phonon" else k_points(mesh, crystal, prop)
+    if prop == "phonon":
+        n_k = irreducible_points(mesh, _displaced(crystal), symmorphic=True)
+    else:
+        n_k = k_points(mesh, crystal, prop, symmorphic=True)
     work = n_k * bands(crystal) * grid_points(crystal, level)
     one = _START_S + _ITERATIONS * (_S_PER_BAND_POINT * work + _S_PER_ATOM * len(crystal))
     evaluations = {"relax": 4 + len(crystal) / 2, "static": 1, "phonon": n_cells, "elastic": 2 * n_cells}

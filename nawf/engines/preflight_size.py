@@ -20,6 +20,8 @@ GB = 1e9
 BYTES_OF_NUMBER = 16
 """Of a complex number."""
 
+_NO_MOVE = 1e-5
+
 
 @dataclass(frozen=True)
 class RunSize:
@@ -55,17 +57,32 @@ def cell_of(task: PhaseTask, prop: str) -> Crystal:
     return supercell(primitive, supercell_rows(primitive, task.methods.phonon.min_length_a, symprec_a))
 
 
-def k_points(divisions: Sequence[int], crystal: Crystal, prop: str) -> int:
-    """At most as many k-points as the calculations of a property have.
+def k_points(divisions: Sequence[int], crystal: Crystal, prop: str, *, symmorphic: bool = False) -> int:
+    """At most as many k-points as the calculations of a property have, with all symmetries of the crystal.
 
     In displaced and strained cells symmetry is taken to leave none out but the half of them that mirrors the other.
     """
     if prop not in ("relax", "static"):
         return math.prod(divisions) // 2 + 1
-    return irreducible_points(divisions, crystal)
+    return irreducible_points(divisions, crystal, symmorphic=symmorphic)
 
 
-def irreducible_points(divisions: Sequence[int], crystal: Crystal) -> int:
-    """k-points that the symmetry of a crystal leaves of a Γ-centred mesh."""
-    mapping, _ = spglib.get_ir_reciprocal_mesh(divisions, crystal.to_spglib(), is_shift=[0, 0, 0])
+def irreducible_points(divisions: Sequence[int], crystal: Crystal, *, symmorphic: bool = False) -> int:
+    """k-points that the symmetry of a crystal leaves of a Γ-centred mesh.
+
+    Parameters
+    ----------
+    divisions : sequence of int
+    crystal : Crystal
+    symmorphic : bool
+        Whether a program uses only the operations that have no translation of their own.
+    """
+    operations = spglib.get_symmetry(crystal.to_spglib())
+    if operations is None:
+        return math.prod(divisions)
+    rotations = operations["rotations"]
+    if symmorphic:
+        moves = operations["translations"]
+        rotations = rotations[np.abs(moves - np.rint(moves)).max(axis=1) < _NO_MOVE]
+    mapping, _ = spglib.get_stabilized_reciprocal_mesh(divisions, rotations, is_shift=[0, 0, 0])
     return len(np.unique(mapping))

@@ -80,7 +80,7 @@ def start_of(phase: str) -> Crystal:
 def electrons_of(crystal: Crystal, level: Level) -> Electrons:
     """GPAW for a crystal and what becomes of it."""
     reduction = Reduction.of(crystal.matrix_a)
-    mesh = level.k.mesh(crystal.species, reduction.applied(crystal).matrix_a)
+    mesh = level.k.mesh(reduction.applied(crystal))
     return Electrons(level, mesh, reduction, EvaluationLog(None))
 
 
@@ -90,7 +90,7 @@ def convergence(phases: list[str], done: Done) -> Table:
     rows = []
     for phase in phases:
         crystal = start_of(phase)
-        usual_k = usual.k.of(crystal.species)
+        usual_k = usual.k.of(crystal)
         points = [(cutoff, usual_k) for cutoff in CUTOFFS_EV]
         points += [(usual.cutoff_ev, k) for k in K_LENGTHS_A.get(phase, ()) if k != usual_k]
         for cutoff_ev, k_a in points:

@@ -5,8 +5,11 @@ import math
 import numpy as np
 import pytest
 
+from nawf.engines.ase_relax import atoms_of
+from nawf.engines.gpaw_cells import Reduction
 from nawf.engines.gpaw_protocols import PROTOCOLS, KLengths, Level, Step
 from nawf.engines.gpaw_size import bands, estimated_bytes, estimated_seconds, grid_points, run_sizes
+from nawf.engines.preflight_size import irreducible_points
 from nawf.phases.library import load_library
 from nawf.results.crystal import Crystal
 from nawf.results.symmetry import primitive_cell, supercell, supercell_rows
@@ -47,6 +50,22 @@ def test_displaced_cells_are_the_largest():
 def test_grids_are_about_those_of_gpaw(phase, step, points):
     found = grid_points(primitive(phase), PROTOCOLS["accurate"].levels[step])
     assert 0.8 * points <= found <= points
+
+
+# GPAW leaves out operations that have a translation of their own: spglib's own count is 16 for Na15Sn4.
+@pytest.mark.parametrize(("phase", "points"), [("na15sn4", 40), ("sns", 74), ("na2s", 20), ("na2s4", 14)])
+def test_k_points_are_those_that_gpaw_takes(phase, points):
+    crystal = primitive(phase)
+    crystal = Reduction.of(crystal.matrix_a).applied(crystal)
+    mesh = PROTOCOLS["accurate"].levels[Step.STATIC].k.mesh(crystal)
+    assert irreducible_points(mesh, crystal, symmorphic=True) == points
+    pytest.importorskip("gpaw", reason="deploy/install-gpaw installs it")
+    from gpaw.dft import MonkhorstPack
+    from gpaw.new.symmetry import create_symmetries_object
+
+    atoms = atoms_of(crystal)
+    taken = MonkhorstPack(size=mesh, gamma=True).build(atoms).reduce(create_symmetries_object(atoms), strict=False)
+    assert len(taken) == points
 
 
 # Core-seconds of single runs with these settings; those of relaxations are of one geometry. The figures of the

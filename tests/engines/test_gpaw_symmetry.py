@@ -29,7 +29,7 @@ def reduced(phase):
 
 def choice_for(phase, level=LEVEL):
     crystal = reduced(phase)
-    return symmetry_choice(atoms_of(crystal), level.k.mesh(crystal.species, crystal.matrix_a), level)
+    return symmetry_choice(atoms_of(crystal), level.k.mesh(crystal), level)
 
 
 # The grid of Na2S has the symmetry of its cell; NaSn would have 63 k-points instead of 21 on nearly the same grid.
@@ -48,7 +48,7 @@ def test_a_group_of_those_that_the_grid_has_by_itself(phase, kept):
 
 def test_numbers_are_those_of_all_symmetries(monkeypatch):
     crystal = reduced("p-black")
-    mesh = LIGHT.k.mesh(crystal.species, crystal.matrix_a)
+    mesh = LIGHT.k.mesh(crystal)
     found = []
     for choice in (symmetry_choice, lambda *_: {}):
         monkeypatch.setattr("nawf.engines.gpaw_scf.symmetry_choice", choice)
