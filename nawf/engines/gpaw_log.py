@@ -3,11 +3,15 @@
 A step has a place of its own, named by phase, step and a hash of all that goes into it. Each evaluation, the energy,
 forces and stress of one geometry, is a line of a file there. A step that is repeated asks for the same geometries in
 the same order and finds them there: a relaxation is back where it was cut off, the Hessian of its minimiser included,
-and only what was being calculated is lost.
+and only what was being calculated is lost. A step whose electrons were given up is tried in all ways again.
+
+One process at a time calculates in a place; another one is told so.
 """
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -15,13 +19,14 @@ import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from pydantic import ValidationError
 
 from nawf.engines.gpaw_protocols import smearing_text
 from nawf.engines.word_left import leave_word
+from nawf.errors import CalculationError
 from nawf.files import write_text_atomically
 from nawf.results.crystal import Crystal
 from nawf.results.elastic import Voigt
@@ -30,6 +35,7 @@ from nawf.results.outputs import Correction, Matrix, Record
 EVALUATIONS = "evaluations.jsonl"
 TEXT = "gpaw.txt"
 HESSIAN = "hessian.json"
+LOCK = "lock"
 
 Rows = tuple[tuple[float, ...], ...]
 
@@ -71,6 +77,24 @@ class Failure(Record):
     corrections: tuple[Correction, ...] = ()
 
 
+class Lost(Record):
+    """A rung of the ladder that one process of a parallel run fell from, which ended them all."""
+
+    lost_smearing_ev: float
+    lost_rung: int
+    correction: Correction
+
+
+class End(Record):
+    """How an attempt ended that was not cut off."""
+
+    ended: str
+
+
+DONE: Final = "done"
+GIVEN_UP: Final = "the electrons do not converge"
+
+
 class EvaluationLog:
     """Evaluations of one step, in memory and in a file.
 
@@ -88,11 +112,14 @@ class EvaluationLog:
         self.attempts: list[Attempt] = []
         self.evaluations: list[Evaluation] = []
         self.failures: list[Failure] = []
+        self.lost: list[Lost] = []
         self.used: list[Evaluation] = []
+        self._cut_off: list[Attempt] = []
+        self._open: Attempt | None = None
         self._started = False
+        self._lock: Any = None
         if folder is not None and (folder / EVALUATIONS).is_file():
             self._read(folder / EVALUATIONS)
-        self.n_found = len(self.evaluations)
 
     def find(self, crystal: Crystal, smearing_ev: float) -> Evaluation | None:
         """What is known of a geometry, or None; it counts as used."""
@@ -103,12 +130,19 @@ class EvaluationLog:
         return None
 
     def begin(self) -> None:
-        """Note that something is about to be calculated."""
+        """Note that something is about to be calculated.
+
+        Raises
+        ------
+        CalculationError
+            When another process calculates in this place.
+        """
         if self._started:
             return
+        self._take_place()
         self._started = True
         attempt = Attempt(attempt=len(self.attempts) + 1, host=socket.gethostname(), started_at=datetime.now(UTC))
-        self.attempts.append(attempt)
+        self._attempt(attempt)
         self._append(attempt)
         if self._writes:
             assert self.folder is not None
@@ -124,6 +158,27 @@ class EvaluationLog:
         """Keep that a smearing was not enough."""
         self.failures.append(failure)
         self._append(failure)
+
+    def lose(self, lost: Lost) -> None:
+        """Keep that this process fell from a rung, and the others of a parallel run with it."""
+        self.lost.append(lost)
+        self._append(lost, anyone=True)
+
+    def end(self, how: str) -> None:
+        """Note how an attempt ended, if anything was calculated."""
+        if self._started or how == GIVEN_UP:
+            self._append(End(ended=how))
+        self._started, self._open = False, None
+
+    def leave(self) -> None:
+        """Leave the place to others."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def first_rung(self, smearing_ev: float) -> int:
+        """Rung of the ladder to begin with: the one behind those that parallel runs fell from."""
+        return max((lost.lost_rung + 1 for lost in self.lost if lost.lost_smearing_ev == smearing_ev), default=0)
 
     def has_failed(self, smearing_ev: float) -> bool:
         """Whether a smearing is known to be not enough."""
@@ -151,13 +206,18 @@ class EvaluationLog:
         return None if given is None else np.array(given)
 
     @property
+    def net_force_ev_per_a(self) -> float:
+        """Largest sum of the forces on all atoms of a cell, for each atom, of what was used."""
+        return max((float(np.linalg.norm(np.mean(e.forces_ev_per_a, axis=0))) for e in self.used), default=0.0)
+
+    @property
     def corrections(self) -> tuple[Correction, ...]:
         """What happened on the way: attempts that were cut off, and what it took to converge electrons, each once."""
         resumed = [
             Correction(
                 handler="resume", errors=(f"attempt {a.attempt} was cut off",), actions=("its evaluations stay",)
             )
-            for a in self.attempts[:-1]
+            for a in self._cut_off
         ]
         smeared = [
             Correction(
@@ -167,13 +227,39 @@ class EvaluationLog:
             )
             for f in self.failures
         ]
-        scf = [c for f in self.failures for c in f.corrections] + [c for e in self.used for c in e.corrections]
+        scf = [lost.correction for lost in self.lost]
+        scf += [c for failure in self.failures for c in failure.corrections]
+        scf += [c for used in self.used for c in used.corrections]
         return tuple(dict.fromkeys([*resumed, *scf, *smeared]))
 
-    def _append(self, record: Record) -> None:
+    def _attempt(self, attempt: Attempt) -> None:
+        """Another attempt: the one before it was cut off if nothing says how it ended."""
+        self._cut_off += [self._open] if self._open else []
+        self._open = attempt
+        self.attempts.append(attempt)
+
+    def _take_place(self) -> None:
         if not self._writes:
             return
         assert self.folder is not None
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = (self.folder / LOCK).open("a")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.close()
+            self._lock = None
+            # Some file systems have no locks, and calculations there are still worth something.
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                raise CalculationError(
+                    "another process is calculating this step",
+                    where=str(self.folder),
+                    hint="wait for it, or end it; a repeated run goes on behind its last evaluation",
+                ) from None
+
+    def _append(self, record: Record, *, anyone: bool = False) -> None:
+        if self.folder is None or not (self._writes or anyone):
+            return
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / EVALUATIONS).open("a", encoding="utf-8") as file:
             # After a line that a kill cut off, a new one begins.
@@ -191,16 +277,35 @@ class EvaluationLog:
     def _read(self, path: Path) -> None:
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                content = json.loads(line)
-                if "attempt" in content:
-                    self.attempts.append(Attempt.model_validate(content))
-                elif "failed_smearing_ev" in content:
-                    self.failures.append(Failure.model_validate(content))
-                else:
-                    self.evaluations.append(Evaluation.model_validate(content))
+                record = _record_of(json.loads(line))
             except (json.JSONDecodeError, ValidationError, TypeError):
                 # A kill can cut off any line, and the next attempt goes on behind it.
                 continue
+            if isinstance(record, Attempt):
+                self._attempt(record)
+            elif isinstance(record, Evaluation):
+                self.evaluations.append(record)
+            elif isinstance(record, Failure):
+                self.failures.append(record)
+            elif isinstance(record, Lost):
+                self.lost.append(record)
+                self._open = None
+            else:
+                self._open = None
+                if record.ended == GIVEN_UP:
+                    # The cause may be gone: a repeated step tries everything again.
+                    self.failures, self.lost = [], []
+
+
+def _record_of(content: dict[str, Any]) -> Attempt | Evaluation | Failure | Lost | End:
+    kinds: tuple[tuple[str, type[Attempt | Evaluation | Failure | Lost | End]], ...] = (
+        ("attempt", Attempt),
+        ("failed_smearing_ev", Failure),
+        ("lost_rung", Lost),
+        ("ended", End),
+    )
+    kind = next((kind for key, kind in kinds if key in content), Evaluation)
+    return kind.model_validate(content)
 
 
 def place_key(content: Mapping[str, Any]) -> str:

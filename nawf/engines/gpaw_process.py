@@ -1,7 +1,8 @@
 """One step of GPAW in this process, or in several that a launcher such as mpiexec starts.
 
 The processes of a parallel run all do the same, and GPAW shares out what is inside of it. The first one writes: the
-evaluations in the place of the step, lines of progress, and the answer.
+evaluations in the place of the step, lines of progress, and the answer. A run that ends because one process fell from
+a rung of the ladder is started again, and begins with the next rung.
 
 Run as ``python -m nawf.engines.gpaw_process FOLDER`` with a question in the folder.
 """
@@ -13,14 +14,17 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from nawf.engines.base import Label
+from nawf.engines.children import end_children, ending_with_us
 from nawf.engines.gpaw_check import MPI_BACKEND, OWN_MPI, telling_line
 from nawf.engines.gpaw_protocols import Step
+from nawf.engines.gpaw_scf import RUNGS, SMEARINGS_EV, OneProcessFellError
 from nawf.engines.gpaw_steps import Gpaw, Output
 from nawf.errors import CalculationError, NawfError
 from nawf.progress import Event, State, emit, listening
@@ -29,9 +33,11 @@ from nawf.results.elastic import StrainedCells, StressesOutput
 from nawf.results.methods import RelaxMethod
 from nawf.results.outputs import DisplacedCells, ForcesOutput, RelaxOutput, StaticResult
 
-QUESTION, ANSWER, ERROR = "question.json", "answer.json", "error.txt"
+QUESTION, ANSWER, ERROR, AGAIN = "question.json", "answer.json", "error.txt", "again"
 _PROGRESS = "nawf-progress"
 _LAST_LINES = 20
+_GRACE_S = 5.0
+"""For the first process to tell what is wrong before another one ends them all."""
 
 
 class Question(BaseModel):
@@ -53,9 +59,9 @@ class Question(BaseModel):
     displaced: DisplacedCells | None = None
     strained: StrainedCells | None = None
 
-    def answer(self, *, writes: bool = True) -> Output:
-        """Do the step in this process."""
-        gpaw = Gpaw(self.protocol, self.root, writes=writes)
+    def answer(self, *, writes: bool = True, parallel: bool = False) -> Output:
+        """Do the step in this process, which may be one of several."""
+        gpaw = Gpaw(self.protocol, self.root, writes=writes, parallel=parallel)
         if self.displaced is not None:
             return gpaw.forces(self.displaced, self.label)
         if self.strained is not None:
@@ -95,7 +101,12 @@ def answer(question: Question, launcher: str) -> Output:
         folder = Path(name)
         (folder / QUESTION).write_text(question.model_dump_json(), encoding="utf-8")
         command = [*shlex.split(os.path.expandvars(launcher)), sys.executable, "-m", __name__, str(folder)]
-        code, last = _run(command)
+        code, last = _run(command, folder)
+        for _ in range(len(RUNGS) * len(SMEARINGS_EV)):
+            if not (folder / AGAIN).is_file():
+                break
+            (folder / AGAIN).unlink()
+            code, last = _run(command, folder)
         if not (folder / ANSWER).is_file():
             given = folder / ERROR
             why = (
@@ -106,20 +117,32 @@ def answer(question: Question, launcher: str) -> Output:
             raise CalculationError(
                 why,
                 where=f"{question.label.phase} {question.step}",
-                hint="a repeated run goes on behind the last evaluation; a run with one process tries more ways",
+                hint="a repeated run goes on behind the last evaluation",
             )
         return _ANSWERS[question.step].model_validate_json((folder / ANSWER).read_text(encoding="utf-8"))
 
 
-def _run(command: list[str]) -> tuple[int, str]:
-    """Run a command; progress is passed on. Its exit code, and the last of what it said besides."""
+def _run(command: list[str], folder: Path) -> tuple[int, str]:
+    """Run a command; progress is passed on. Its exit code, and the last of what it said besides.
+
+    It works in ``folder``, by which it is known when this process is ended, and ends then as well.
+    """
     said: list[str] = []
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=environment
-    ) as process:
+    with (
+        ending_with_us(folder),
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=environment,
+            cwd=folder,
+        ) as process,
+    ):
+        assert process.stdout is not None
         try:
-            assert process.stdout is not None
             for line in process.stdout:
                 words = line.split()
                 if words[:1] == [_PROGRESS] and len(words) == 3:
@@ -128,7 +151,7 @@ def _run(command: list[str]) -> tuple[int, str]:
                     said = [*said, line.strip()][-_LAST_LINES:]
             return process.wait(), telling_line(said)
         except BaseException:
-            process.terminate()
+            end_children(folder)
             raise
 
 
@@ -146,13 +169,17 @@ def main(folder: Path) -> int:
 
     try:
         with listening(tell):
-            found = question.answer(writes=first)
+            found = question.answer(writes=first, parallel=world.size > 1)
     except BaseException as error:  # noqa: BLE001 - told to the one who asked
-        # Whoever is left would wait for this process for ever.
-        if first:
+        if isinstance(error, OneProcessFellError):
+            (folder / AGAIN).touch()
+        elif first:
             (folder / ERROR).write_text(_in_words(error), encoding="utf-8")
         traceback.print_exc()
         if world.size > 1:
+            # Whoever is left would wait for this process for ever.
+            if not (first or isinstance(error, OneProcessFellError)):
+                time.sleep(_GRACE_S)
             world.abort(1)
         return 1
     if first:

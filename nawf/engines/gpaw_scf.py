@@ -4,12 +4,18 @@ The ladder: first other ways to the same ground state, which change no result: s
 more work on the wave functions as well. When all of these fail the smearing of the occupations is doubled, twice at
 most. That is another calculation: the step starts again with it, and its results say so in their fingerprint. Every
 rung that was needed is kept as a correction.
+
+In a parallel run, what only one process sees (a matrix that is not positive definite, say) leaves the others waiting
+for it. So that process notes the rung it fell from and ends them all; whoever started them starts them again, and
+they begin with the next rung.
 """
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,7 +24,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from nawf.engines.gpaw_cells import Reduction
-from nawf.engines.gpaw_log import Evaluation, EvaluationLog, Failure
+from nawf.engines.gpaw_log import DONE, GIVEN_UP, Evaluation, EvaluationLog, Failure, Lost
 from nawf.engines.gpaw_protocols import DENSITY, EIGENSTATES, SMEARING_EV, XC, Level, smearing_text
 from nawf.engines.gpaw_symmetry import symmetry_choice
 from nawf.engines.gpaw_versions import potentials_of, versions
@@ -66,6 +72,10 @@ class ElectronsAtLossError(Exception):
     """No rung converged the electrons with this smearing."""
 
 
+class OneProcessFellError(Exception):
+    """One process of a parallel run, this one, fell from a rung of the ladder, and the others do not know."""
+
+
 @dataclass
 class Electrons:
     """What one step asks of GPAW, geometry by geometry.
@@ -80,6 +90,8 @@ class Electrons:
     log : EvaluationLog
         Where to look first, and to write to.
     smearing_ev : float
+    parallel : bool
+        Whether this is one of several processes that calculate together.
     """
 
     level: Level
@@ -87,8 +99,13 @@ class Electrons:
     reduction: Reduction
     log: EvaluationLog
     smearing_ev: float = SMEARING_EV
+    parallel: bool = False
     _calculator: Any = None
+    _text: Any = None
     _rung: int = 0
+
+    def __post_init__(self) -> None:
+        self._rung = self.log.first_rung(self.smearing_ev)
 
     def evaluate(self, crystal: Crystal) -> tuple[float, np.ndarray, np.ndarray]:
         """Energy (eV), forces (eV/Å, shape (atoms, 3)) and stress (eV/Å³, shape (3, 3), positive under tension).
@@ -105,9 +122,23 @@ class Electrons:
         stress = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
         return found.energy_ev, np.array(found.forces_ev_per_a), stress
 
+    def balanced(self, crystal: Crystal) -> tuple[float, np.ndarray, np.ndarray]:
+        """The same, with the net force taken off all atoms alike.
+
+        It is an error of the grid, and in polar crystals symmetry does not average it away.
+        """
+        energy_ev, forces, stress = self.evaluate(crystal)
+        return energy_ev, forces - forces.mean(axis=0), stress
+
     def forget(self) -> None:
         """Drop the wave functions: the next geometry has another symmetry, or nothing to do with the last one."""
+        if self._calculator is None:
+            return
         self._calculator = None
+        # GPAW's objects refer to each other: without this, those of several calculations are in memory at a time.
+        gc.collect()
+        if self._text is not None:
+            self._text.close()
 
     def _calculate(self, crystal: Crystal) -> Evaluation:
         self.log.begin()
@@ -117,7 +148,13 @@ class Electrons:
             try:
                 energy_ev, forces, stress, iterations = self._run(crystal)
             except _failures() as error:
-                corrections.append(self._climb(error))
+                correction = self._climb(error)
+                if self.parallel and not _is_seen_by_all(error):
+                    self.log.lose(
+                        Lost(lost_smearing_ev=self.smearing_ev, lost_rung=self._rung - 1, correction=correction)
+                    )
+                    raise OneProcessFellError from error
+                corrections.append(correction)
                 continue
             xx, yy, zz, yz, xz, xy = stress.tolist()
             evaluation = Evaluation(
@@ -154,7 +191,7 @@ class Electrons:
         if self._calculator is None:
             self._calculator = self._new_calculator(atoms)
         # Small matrices: several threads only wait for each other.
-        with threadpool_limits(limits=1, user_api="blas"):
+        with threadpool_limits(limits=1, user_api="blas"), _in_our_terms():
             energy_ev = float(self._calculator.get_potential_energy(atoms))
             forces = np.array(self._calculator.get_forces(atoms))
             stress = np.array(self._calculator.get_stress(atoms))
@@ -171,6 +208,7 @@ class Electrons:
             choices["eigensolver"] = rung.eigensolver
         if self.level.grid_a is not None:
             choices["h"] = self.level.grid_a
+        self._text = self.log.text_file()
         return GPAW(
             mode={"name": "pw", "ecut": self.level.cutoff_ev},
             xc=XC,
@@ -180,7 +218,7 @@ class Electrons:
             maxiter=rung.max_iterations,
             convergence={"density": DENSITY, "eigenstates": EIGENSTATES},
             spinpol=False,
-            txt=self.log.text_file(),
+            txt=self._text,
             **choices,
         )
 
@@ -190,6 +228,28 @@ def _failures() -> tuple[type[Exception], ...]:
     from gpaw import ConvergenceError
 
     return ConvergenceError, AssertionError, FloatingPointError, np.linalg.LinAlgError
+
+
+def _is_seen_by_all(error: Exception) -> bool:
+    """Whether all processes of a parallel run see it, as GPAW sees to for electrons that have not converged."""
+    from gpaw import ConvergenceError
+
+    return isinstance(error, ConvergenceError)
+
+
+@contextlib.contextmanager
+def _in_our_terms() -> Iterator[None]:
+    """Tell apart what GPAW says by ValueError alone: electrons that diverge, and atoms on top of each other."""
+    try:
+        yield
+    except ValueError as error:
+        if type(error).__name__ == "AtomsTooClose":
+            raise CalculationError(
+                f"GPAW finds atoms too close to each other ({error})", hint="look at the structure"
+            ) from error
+        if "NaN" in str(error):
+            raise FloatingPointError(str(error)) from error
+        raise
 
 
 _Output = TypeVar("_Output")
@@ -203,13 +263,17 @@ def with_smearing(log: EvaluationLog, step: Callable[[float], _Output], where: s
     CalculationError
         When none does.
     """
-    for smearing_ev in SMEARINGS_EV:
-        if log.has_failed(smearing_ev):
-            continue
-        try:
-            return step(smearing_ev), smearing_ev
-        except ElectronsAtLossError:
-            continue
+    try:
+        for smearing_ev in SMEARINGS_EV:
+            if log.has_failed(smearing_ev):
+                continue
+            with contextlib.suppress(ElectronsAtLossError):
+                found = step(smearing_ev)
+                log.end(DONE)
+                return found, smearing_ev
+        log.end(GIVEN_UP)
+    finally:
+        log.leave()
     raise CalculationError(
         f"the electrons do not converge, not even with {smearing_text(SMEARINGS_EV[-1])}",
         where=where,

@@ -25,17 +25,28 @@ from nawf.engines.gpaw_protocols import (
     smearing_text,
 )
 from nawf.engines.gpaw_scf import Electrons, with_smearing
-from nawf.engines.gpaw_versions import gpaw_version, libxc_version
+from nawf.engines.gpaw_versions import gpaw_version, libxc_version, potential_digests
 from nawf.engines.strained import relax_strained_cells
 from nawf.progress import State, emit
 from nawf.results.crystal import Crystal
 from nawf.results.elastic import StrainedCells, StressesOutput
 from nawf.results.methods import RelaxMethod
-from nawf.results.outputs import Calculation, DisplacedCells, ForcesOutput, RelaxOutput, RunRecord, StaticResult
+from nawf.results.outputs import (
+    Calculation,
+    Correction,
+    DisplacedCells,
+    ForcesOutput,
+    RelaxOutput,
+    RunRecord,
+    StaticResult,
+)
 from nawf.units import GPA_PER_EV_PER_A3
 
 ENGINE = "gpaw"
 _PACKAGES = ("gpaw", "gpaw-data", "ase", "spglib")
+
+_NET_FORCE_EV_PER_A = 0.001
+"""A third of what relaxations may leave."""
 
 Output = RelaxOutput | StaticResult | ForcesOutput | StressesOutput
 
@@ -51,11 +62,14 @@ class Gpaw:
         Folder of the places; None keeps nothing.
     writes : bool
         False for all but one of the processes of a parallel run.
+    parallel : bool
+        Whether this is one of them.
     """
 
     protocol: str
     root: Path | None
     writes: bool = True
+    parallel: bool = False
 
     def relax(self, crystal: Crystal, method: RelaxMethod, label: Label, hessian: Rows | None = None) -> RelaxOutput:
         """Relax cell and ions; the k-mesh is that of the cell at the start.
@@ -64,12 +78,12 @@ class Gpaw:
         by the geometries that are known.
         """
         asked = {"crystal": crystal.model_dump(mode="json"), "method": method.model_dump(exclude={"max_steps"})}
-        log = self._log(Step.RELAX, label, asked)
+        log = self._log(Step.RELAX, label, crystal, asked)
         first = log.first_hessian(hessian)
 
         def relaxed(smearing_ev: float) -> Any:
             electrons = self._electrons(Step.RELAX, crystal, log, smearing_ev)
-            return relax_with_ase(crystal, calculator_of(electrons.evaluate), method, first)
+            return relax_with_ase(crystal, calculator_of(electrons.balanced), method, first)
 
         started_at = datetime.now(UTC)
         end, smearing_ev = with_smearing(log, relaxed, f"{label.phase} relax")
@@ -79,11 +93,11 @@ class Gpaw:
 
     def static(self, crystal: Crystal, method: RelaxMethod, label: Label) -> StaticResult:
         """Energy, forces and stress; the latter two averaged over the symmetry of the crystal, as in relaxations."""
-        log = self._log(Step.STATIC, label, {"crystal": crystal.model_dump(mode="json")})
+        log = self._log(Step.STATIC, label, crystal, {"crystal": crystal.model_dump(mode="json")})
         started_at = datetime.now(UTC)
         (energy_ev, forces, stress), smearing_ev = with_smearing(
             log,
-            lambda width: self._electrons(Step.STATIC, crystal, log, width).evaluate(crystal),
+            lambda width: self._electrons(Step.STATIC, crystal, log, width).balanced(crystal),
             f"{label.phase} static",
         )
         forces, stress = averaged_over_symmetry(crystal, forces, stress, method.symprec_a)
@@ -105,7 +119,7 @@ class Gpaw:
             "crystal": supercell.model_dump(mode="json"),
             "displacements": [d.model_dump(mode="json") for d in cells.displacements],
         }
-        log = self._log(Step.DISPLACED, label, asked)
+        log = self._log(Step.DISPLACED, label, supercell, asked)
         displaced = cells.crystals()
 
         def all_forces(smearing_ev: float) -> list[np.ndarray]:
@@ -122,7 +136,7 @@ class Gpaw:
         return ForcesOutput(
             forces_ev_per_a=tuple(tuple(map(tuple, f.tolist())) for f in forces),
             calculation=self._calculation(log, smearing_ev),
-            run=_run_record(log, started_at),
+            run=_run_record(log, started_at, balanced=False),
         )
 
     def stresses(self, cells: StrainedCells, label: Label) -> StressesOutput:
@@ -132,7 +146,7 @@ class Gpaw:
             "strains": cells.strains,
             "method": cells.method.model_dump(exclude={"max_steps"}),
         }
-        log = self._log(Step.STRAINED, label, asked)
+        log = self._log(Step.STRAINED, label, cells.crystal, asked)
 
         def all_states(smearing_ev: float) -> list[Any]:
             electrons = self._electrons(Step.STRAINED, cells.crystal, log, smearing_ev)
@@ -152,16 +166,20 @@ class Gpaw:
         """What calculates; the k-mesh is that of the cell at rest, whatever is done to it."""
         level = PROTOCOLS[self.protocol].levels[step]
         reduction = Reduction.of(at_rest.matrix_a)
-        mesh = level.k.mesh(at_rest.species, reduction.applied(at_rest).matrix_a)
-        return Electrons(level, mesh, reduction, log, smearing_ev)
+        mesh = level.k.mesh(reduction.applied(at_rest))
+        return Electrons(level, mesh, reduction, log, smearing_ev, self.parallel)
 
-    def _log(self, step: Step, label: Label, asked: Mapping[str, Any]) -> EvaluationLog:
-        """Evaluations in the place of a step: what is asked, the settings, and the program go into its name."""
+    def _log(self, step: Step, label: Label, at_rest: Crystal, asked: Mapping[str, Any]) -> EvaluationLog:
+        """Evaluations in the place of a step: its name has all that goes into a result.
+
+        That is what is asked, the settings with the k-mesh that they lead to, the PAW sets, and the programs.
+        """
         if self.root is None:
             return EvaluationLog(None)
         level = PROTOCOLS[self.protocol].levels[step]
-        settings = [XC, str(level), SMEARING_EV, DENSITY, EIGENSTATES, gpaw_version(), libxc_version()]
-        key = place_key({"asked": asked, "settings": settings})
+        mesh = level.k.mesh(Reduction.of(at_rest.matrix_a).applied(at_rest))
+        settings = [XC, str(level), mesh, SMEARING_EV, DENSITY, EIGENSTATES, gpaw_version(), libxc_version()]
+        key = place_key({"asked": asked, "settings": settings, "potentials": potential_digests(at_rest.species)})
         return EvaluationLog(self.root / label.phase / f"gpaw-{step}-{key}", writes=self.writes)
 
     def _calculation(self, log: EvaluationLog, smearing_ev: float) -> Calculation:
@@ -195,13 +213,13 @@ def _per_cell(electrons: Electrons) -> Callable[[Crystal], tuple[float, np.ndarr
         if not last or np.abs(last[0] - crystal.matrix_a).max() > 0.0:
             electrons.forget()
             last[:] = [crystal.matrix_a]
-        return electrons.evaluate(crystal)
+        return electrons.balanced(crystal)
 
     return evaluate
 
 
-def _run_record(log: EvaluationLog, started_at: datetime) -> RunRecord:
-    """Where, when and with what, attempts that were cut off included."""
+def _run_record(log: EvaluationLog, started_at: datetime, *, balanced: bool = True) -> RunRecord:
+    """Where, when and with what, attempts that were cut off included, and whether net forces were taken off."""
     run = run_record(started_at, _PACKAGES)
     return run.model_copy(
         update={
@@ -210,6 +228,14 @@ def _run_record(log: EvaluationLog, started_at: datetime) -> RunRecord:
             "finished_at": max(e.finished_at for e in log.used),
             "versions": run.versions | log.used[-1].versions,
             "electronic_converged": True,
-            "corrections": log.corrections,
+            "corrections": (*log.corrections, *(_taken_off(log) if balanced else ())),
         }
     )
+
+
+def _taken_off(log: EvaluationLog) -> list[Correction]:
+    """That net forces were taken off, where they count."""
+    if log.net_force_ev_per_a < _NET_FORCE_EV_PER_A:
+        return []
+    size = f"net force of up to {log.net_force_ev_per_a:.1g} eV/Å for each atom"
+    return [Correction(handler="gpaw-net-force", errors=(size,), actions=("taken off",))]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,12 @@ def potential_file(element: str) -> Path | None:
     folders += [Path(folder) / "setups" for folder in (spec.submodule_search_locations or ())] if spec else []
     names = (f"{element}.PBE", f"{element}.PBE.gz")
     return next((folder / name for folder in folders for name in names if (folder / name).is_file()), None)
+
+
+def potential_digests(elements: Iterable[str]) -> dict[str, str]:
+    """Hash of the file of each element's PAW set, as it lies there now; empty where there is none."""
+    files = {element: potential_file(element) for element in sorted(set(elements))}
+    return {e: "" if path is None else hashlib.sha256(path.read_bytes()).hexdigest() for e, path in files.items()}
 
 
 def potentials_of(setups: Any) -> dict[str, str]:

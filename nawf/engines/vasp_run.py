@@ -21,9 +21,9 @@ from pymatgen.core import SETTINGS as PYMATGEN
 from pymatgen.core import Structure
 
 from nawf.engines.base import Label
+from nawf.engines.children import ending_with_us
 from nawf.engines.rehearsal_vasp import command as rehearsal_command
 from nawf.engines.vasp import REHEARSAL
-from nawf.engines.vasp_children import ending_with_us
 from nawf.engines.vasp_failure import cause_of, hint_for
 from nawf.engines.vasp_handlers import let_be, run_vasp_kwargs
 from nawf.engines.vasp_options import VaspOptions

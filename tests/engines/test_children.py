@@ -5,19 +5,16 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 from ordinary_signals import ordinary_signals
 
-pytest.importorskip("psutil")
-
-import psutil
-
-from nawf.engines.vasp_children import ending_with_us
+from nawf.engines.children import ending_with_us
 
 CODE = """
 import subprocess, sys, time
 from pathlib import Path
-from nawf.engines.vasp_children import ending_with_us
+from nawf.engines.children import ending_with_us
 folder = Path(sys.argv[1])
 with ending_with_us(folder):
     subprocess.Popen({command!r}, cwd=folder, start_new_session=True)
@@ -43,7 +40,7 @@ def working_in(folder):
     return found
 
 
-@pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_program_does_not_outlive_who_started_it(tmp_path, asked):
     parent = subprocess.Popen(
         [sys.executable, "-c", CODE.format(command=["sleep", "60"]), str(tmp_path)],
@@ -62,7 +59,7 @@ def test_a_program_does_not_outlive_who_started_it(tmp_path, asked):
 
 
 def test_one_that_does_not_listen_is_ended(tmp_path):
-    hurry = "import nawf.engines.vasp_children\nnawf.engines.vasp_children.PATIENCE_S = 0.5\nfolder = "
+    hurry = "import nawf.engines.children\nnawf.engines.children.PATIENCE_S = 0.5\nfolder = "
     code = CODE.format(command=STUBBORN).replace("folder = ", hurry)
     parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
     assert parent.stdout.readline() == b"ready\n"

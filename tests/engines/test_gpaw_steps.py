@@ -11,7 +11,7 @@ from nawf.engines.ase_relax import calculator_of, relax_with_ase
 from nawf.engines.base import Label
 from nawf.engines.gpaw_log import EVALUATIONS
 from nawf.engines.gpaw_protocols import PROTOCOLS
-from nawf.engines.gpaw_scf import RUNGS, SMEARINGS_EV
+from nawf.engines.gpaw_scf import RUNGS, SMEARINGS_EV, OneProcessFellError
 from nawf.engines.gpaw_steps import Gpaw, intended_calculation
 from nawf.errors import CalculationError
 from nawf.flows.elastic import elastic_result
@@ -248,6 +248,116 @@ def test_numbers_that_are_none_are_a_failure_of_the_electrons(gpaw, toy, toy_pot
     toy.evaluate = evaluate
     found = gpaw.static(CRYSTAL, METHOD, LABEL)
     assert "not finite" in found.run.corrections[0].errors[0]
+
+
+def test_electrons_that_diverge_to_nan_climb_the_ladder(gpaw, toy):
+    def fails(settings, number):
+        if number == 1:
+            raise ValueError("Some energy terms are NaN!")  # in GPAW's words
+
+    toy.fails = fails
+    found = gpaw.static(CRYSTAL, METHOD, LABEL)
+    assert [c.actions for c in found.run.corrections] == [(RUNGS[1].words,)]
+    assert "NaN" in found.run.corrections[0].errors[0]
+
+
+def test_other_errors_do_not(gpaw, toy):
+    class AtomsTooClose(ValueError):  # noqa: N818 - GPAW's name
+        pass
+
+    def fails(settings, number):
+        raise AtomsTooClose("Atoms are too close, e.g. 0.1 Å") if number == 1 else ValueError("something else")
+
+    toy.fails = fails
+    with pytest.raises(CalculationError, match=r"too close .* 0\.1 Å"):
+        gpaw.static(CRYSTAL, METHOD, LABEL)
+    with pytest.raises(ValueError, match="something else"):
+        gpaw.static(CRYSTAL, METHOD, LABEL)
+    assert len(toy.made) == 2
+
+
+def test_what_was_given_up_is_tried_again_when_it_is_repeated(gpaw, toy):
+    def fails(settings, number):
+        raise AssertionError("a full disk, say")
+
+    toy.fails = fails
+    with pytest.raises(CalculationError, match="do not converge"):
+        gpaw.static(CRYSTAL, METHOD, LABEL)
+    toy.fails = lambda settings, number: None
+    found = gpaw.static(CRYSTAL, METHOD, LABEL)
+    assert found.calculation["smearing"] == "Fermi-Dirac 0.05 eV"
+    # It was not cut off, and nothing of this attempt needed correction.
+    assert found.run.corrections == ()
+
+
+def test_an_attempt_that_came_to_its_end_was_not_cut_off(gpaw, toy, tmp_path):
+    few = METHOD.model_copy(update={"max_steps": 2})
+    assert not gpaw.relax(CRYSTAL, few, LABEL).converged
+    n_calls = len(toy.cells)
+    found = gpaw.relax(CRYSTAL, METHOD, LABEL)
+    assert found.converged
+    assert len(toy.cells) > n_calls
+    assert [line["crystal"] for line in lines(tmp_path)].count(CRYSTAL.model_dump(mode="json")) == 1
+    assert found.run.corrections == ()
+
+
+def test_what_one_process_of_several_saw_ends_them_and_the_next_ones_know(toy, tmp_path):
+    """Which processes: tests/engines/test_gpaw_process.py."""
+
+    def fails(settings, number):
+        if settings["mixer"] == RUNGS[0].mixer and number > 2:
+            raise np.linalg.LinAlgError("not positive definite")
+
+    toy.fails = fails
+    # The one that falls is not the one that writes.
+    with pytest.raises(OneProcessFellError):
+        Gpaw("fast", tmp_path, writes=False, parallel=True).relax(CRYSTAL, METHOD, LABEL)
+    found = Gpaw("fast", tmp_path, parallel=True).relax(CRYSTAL, METHOD, LABEL)
+    assert found.converged
+    assert [c.actions for c in found.run.corrections] == [(RUNGS[1].words,)]
+    assert toy.made[-1]["mixer"] == RUNGS[1].mixer
+
+
+def test_two_processes_do_not_calculate_in_one_place(gpaw, toy):
+    def fails(settings, number):
+        if number == 1:
+            with pytest.raises(CalculationError, match="another process is calculating this step"):
+                gpaw.static(CRYSTAL, METHOD, LABEL)
+
+    toy.fails = fails
+    assert gpaw.static(CRYSTAL, METHOD, LABEL).run.corrections == ()
+    assert len(toy.cells) == 1
+
+
+def test_other_potentials_or_another_mesh_are_another_place(gpaw, toy, tmp_path, monkeypatch):
+    for name in ("here", "there"):
+        for element in ("Na", "S"):
+            (tmp_path / name).mkdir(exist_ok=True)
+            (tmp_path / name / f"{element}.PBE").write_text(f"{element} of {name}")
+    monkeypatch.setenv("GPAW_SETUP_PATH", str(tmp_path / "here"))
+    gpaw.static(CRYSTAL, METHOD, LABEL)
+    gpaw.static(CRYSTAL, METHOD, LABEL)
+    assert len(toy.cells) == 1
+    monkeypatch.setenv("GPAW_SETUP_PATH", str(tmp_path / "there"))
+    gpaw.static(CRYSTAL, METHOD, LABEL)
+    assert len(toy.cells) == 2
+    monkeypatch.setattr("nawf.engines.gpaw_protocols.KLengths.mesh", lambda *asked: (1, 2, 3))
+    gpaw.static(CRYSTAL, METHOD, LABEL)
+    assert len(toy.cells) == 3
+    assert toy.made[-1]["kpts"]["size"] == (1, 2, 3)
+
+
+def test_net_forces_are_taken_off_and_told(gpaw, toy, toy_potential):
+    def evaluate(crystal):
+        energy, forces, stress = toy_potential.evaluate(crystal)
+        return energy, forces + np.array([0.004, 0, 0]), stress
+
+    plain = gpaw.static(CRYSTAL, METHOD, LABEL)
+    toy.evaluate = evaluate
+    found = gpaw.static(CRYSTAL, METHOD, Label(phase="other"))
+    assert found.max_force_ev_per_a == pytest.approx(plain.max_force_ev_per_a)
+    assert [c.errors for c in found.run.corrections] == [("net force of up to 0.004 eV/Å for each atom",)]
+    assert plain.run.corrections == ()
 
 
 def test_potentials_and_versions_are_in_the_fingerprint(gpaw):
