@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from nawf.cli.context import set_up
 from nawf.cli.options import comma_separated
 from nawf.cli.report_results import Found, caption, command_line, find_results, is_kept, settings_line
-from nawf.errors import EngineError
+from nawf.errors import EngineError, InputError
 from nawf.level import Level
 
 if TYPE_CHECKING:
@@ -34,8 +35,9 @@ def basis_for(options: EnergyOptions) -> Basis:
     from nawf.results.documents import energetics
 
     # Before the store is opened, so that what is wrong with an option is said first.
-    asked, references = options.conditions(), options.references(options.load_campaign())
+    asked, named = options.conditions(), options.named_references()
     found = find_results(options)
+    _check_elements(named, found)
     chosen = found.comparable(ENERGY_PROPERTIES)
     joined = energetics(chosen)
     there = {e.phase for e in joined}
@@ -47,7 +49,7 @@ def basis_for(options: EnergyOptions) -> Basis:
     return Basis(
         energetics=tuple(joined),
         conditions=asked or _default_conditions(found.campaign, any(e.vibrations for e in joined)),
-        references=references,
+        references=(found.campaign.references if found.campaign else {}) | named,
         include_soft=options.keeps_soft(found.campaign),
         settings=found.settings_line(chosen[0]),
         caption=caption(chosen[0]),
@@ -55,6 +57,17 @@ def basis_for(options: EnergyOptions) -> Basis:
         missing_elements=found.elements,
         command=command_line(),
     )
+
+
+def _check_elements(named: Mapping[str, str], found: Found) -> None:
+    """Refuse a reference of what is no element of the results: it would be left aside without a word."""
+    elements = frozenset[str]().union(*found.elements.values())
+    for element in named:
+        if element not in elements:
+            raise InputError(
+                f"--reference-phase names {element!r}, which is no element of the results",
+                hint=f"they hold {', '.join(sorted(elements))}",
+            )
 
 
 def _default_conditions(campaign: Campaign | None, has_phonons: bool) -> tuple[Condition, ...]:

@@ -85,9 +85,9 @@ class EnergyOptions(ReportOptions):
     reference_phase: ReferencePhaseOption = None
     include_soft: SoftOption = None
 
-    def references(self, campaign: Campaign | None) -> dict[str, str]:
-        """Reference phases by element: the campaign's, and on top those of the command line."""
-        named = dict(campaign.references) if campaign else {}
+    def named_references(self) -> dict[str, str]:
+        """Reference phases of the command line by element."""
+        named = {}
         for text in self.reference_phase or []:
             element, _, phase = (part.strip() for part in text.partition("="))
             if not (element and phase):

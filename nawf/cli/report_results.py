@@ -111,10 +111,11 @@ def find_results(options: ReportOptions, *, unlike: bool = False) -> Found:
     ReportError
         When there are none.
     InputError
-        When an option names a phase that is not there.
+        When an option names a phase, tag or origin that is not there.
     """
     if options.reference and options.store is not None:
         raise InputError("--reference reads no store", hint="leave --store out, or --reference")
+    _check_origins(options)
     settings = settings_for(options.store, options.structures)
     campaign = options.load_campaign()
     phases = _campaign_phases(options, campaign, settings)
@@ -127,6 +128,7 @@ def find_results(options: ReportOptions, *, unlike: bool = False) -> Found:
     if campaign is None:
         documents = _named(options, documents)
     there = {d.phase for d in documents}
+    _check_tags(options, documents, settings)
     documents = _filtered(options, documents)
     if not documents:
         raise _nothing(options, settings)
@@ -249,6 +251,23 @@ def is_kept(options: ReportOptions, phase: str, elements: frozenset[str], origin
         and origin not in (options.exclude_origin or ())
         and not set(tags) & set(options.exclude_tag or ())
     )
+
+
+def _check_origins(options: ReportOptions) -> None:
+    """Refuse an ``--exclude-origin`` that no structure can have."""
+    from nawf.phases.library import parse_origin
+
+    for origin in options.exclude_origin or ():
+        parse_origin(origin)
+
+
+def _check_tags(options: ReportOptions, documents: Sequence[ResultDocument], settings: Settings) -> None:
+    """Refuse an ``--exclude-tag`` that neither a result nor a phase of the library has."""
+    unknown = set(options.exclude_tag or ()) - {tag for d in documents for tag in d.card.tags}
+    if unknown:
+        library = library_for(settings)
+        for tag in sorted(unknown):
+            library.with_tag(tag)
 
 
 def _check_known(option: str, names: set[str], documents: Sequence[ResultDocument]) -> None:
