@@ -42,20 +42,23 @@ ShallowOption = Annotated[
 @report_command
 def formation(options: EnergyOptions) -> None:
     """Formation (free) energies per atom."""
+    from nawf.reports.basis import check_compounds
     from nawf.reports.formation import formation_table
 
-    emit_tables([formation_table(basis_for(options))], options.fmt, options.out)
+    basis = basis_for(options).where_formed(check_compounds)
+    emit_tables([formation_table(basis)], options.fmt, options.out)
 
 
 @report_app.command("hull")
 @report_command
 def hull(options: EnergyOptions, plot: PlotOption = None) -> None:
     """Energies above the hull and hull depths."""
+    from nawf.reports.basis import check_compounds
     from nawf.reports.figures import check_figure_path, hull_figure, save_figure
     from nawf.reports.hull import hull_table
 
     check_figure_path(plot)
-    basis = basis_for(options)
+    basis = basis_for(options).where_formed(check_compounds)
     table = hull_table(basis)
     if plot is not None:
         save_figure(hull_figure(basis), plot)
@@ -75,7 +78,7 @@ def voltage(
 ) -> None:
     """Voltage profiles of a host against an ion, equilibrium and kinetic paths side by side."""
     from nawf.reports.figures import check_figure_path, save_figure, voltage_figure
-    from nawf.reports.voltage import make_profiles, voltage_table
+    from nawf.reports.voltage import make_profiles, voltage_table, where_formed
 
     check_figure_path(plot)
     requests = _requests(options.load_campaign(), host, ion, comma_separated(skip), skip_shallower_than)
@@ -83,10 +86,11 @@ def voltage(
         hosts = ", ".join(r.host for r in requests)
         raise InputError("one picture shows one host", hint=f"choose one with --host: {hosts}")
     basis = basis_for(options)
-    profiles = [make_profiles(basis, request) for request in requests]
-    tables = [voltage_table(basis, one) for one in profiles]
+    bases = [where_formed(basis, request) for request in requests]
+    profiles = [make_profiles(one, request) for one, request in zip(bases, requests, strict=True)]
+    tables = [voltage_table(one, of_it) for one, of_it in zip(bases, profiles, strict=True)]
     if plot is not None:
-        save_figure(voltage_figure(basis, profiles[0]), plot)
+        save_figure(voltage_figure(bases[0], profiles[0]), plot)
         typer.echo(f"drawn in {plot}", err=True)
     emit_tables(tables, options.fmt, options.out)
 

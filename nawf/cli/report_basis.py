@@ -30,7 +30,11 @@ _ABSENT = {
 
 
 def basis_for(options: EnergyOptions) -> Basis:
-    """Energies of the store that a report may use, joined and checked for comparability."""
+    """Energies of the store that a report may use, joined and checked for comparability.
+
+    Temperatures of the command line are asked for. Those of a campaign are not: it names them before anyone knows
+    which phases will have free energies.
+    """
     from nawf.reports.basis import Basis
     from nawf.results.documents import energetics
 
@@ -46,9 +50,11 @@ def basis_for(options: EnergyOptions) -> Basis:
         for phase in found.wanted
         if phase not in there
     }
+    conditions = asked or _default_conditions(found.campaign, any(e.vibrations for e in joined))
     return Basis(
         energetics=tuple(joined),
-        conditions=asked or _default_conditions(found.campaign, any(e.vibrations for e in joined)),
+        conditions=conditions,
+        unasked=frozenset(c for c in conditions if not (asked or c.is_static)),
         references=(found.campaign.references if found.campaign else {}) | named,
         include_soft=options.keeps_soft(found.campaign),
         settings=found.settings_line(chosen[0]),

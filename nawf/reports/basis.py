@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from nawf.errors import ReportError
 from nawf.phases.formula import parse_formula
 from nawf.reports.tables import Column, shown
 from nawf.results.energetics import PhaseEnergetics
-from nawf.thermo.conditions import Condition
+from nawf.thermo.conditions import STATIC, Condition
 from nawf.thermo.entries import Entry, EntrySet, LeftOut, entries_at
 from nawf.thermo.references import ElementReference, element_references, extrapolation_notes
 from nawf.thermo.vibrations import soft_mode_shift_ev_per_atom
@@ -42,6 +42,10 @@ class Basis:
         What these consist of, where it is known.
     command : str
         The command that makes this report.
+    unasked : frozenset of Condition
+        Conditions that nobody asked for; see :meth:`where_formed`.
+    not_formed : mapping of Condition to reason
+        Those of them that were dropped.
     """
 
     energetics: tuple[PhaseEnergetics, ...]
@@ -53,6 +57,8 @@ class Basis:
     missing: Mapping[str, str] = field(default_factory=dict)
     missing_elements: Mapping[str, frozenset[str]] = field(default_factory=dict)
     command: str = ""
+    unasked: frozenset[Condition] = frozenset()
+    not_formed: Mapping[Condition, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.energetics:
@@ -64,6 +70,50 @@ class Basis:
         """Entries at each condition; phases with an element of which there is no phase are left out."""
         made = (entries_at(self.energetics, c, include_soft=self.include_soft) for c in self.conditions)
         return {c: with_references(s) for c, s in zip(self.conditions, made, strict=True)}
+
+    @cached_property
+    def static(self) -> EntrySet:
+        """Entries of static energies, whatever the conditions of the report are."""
+        return entries_at(self.energetics, STATIC)
+
+    def where_formed(self, form: Callable[[Basis], object], elements: Collection[str] = ()) -> Basis:
+        """The basis without the unasked conditions that cannot be formed; what was asked for is left to fail.
+
+        Parameters
+        ----------
+        form : callable
+            Makes of a basis with one condition what the report shows of it, and raises ReportError where it cannot.
+        elements : collection of str, optional
+            Those that the report is about, all unless given.
+        """
+        not_formed: dict[Condition, str] = {}
+        for condition in self.unasked.intersection(self.conditions):
+            try:
+                form(replace(self, conditions=(condition,)))
+            except ReportError as error:
+                not_formed[condition] = self._lost_elements(condition, elements) or str(error)
+        if not not_formed:
+            return self
+        kept = tuple(c for c in self.conditions if c not in not_formed)
+        in_order = {c: not_formed[c] for c in self.conditions if c in not_formed}
+        return replace(self, conditions=kept, not_formed=in_order)
+
+    def _lost_elements(self, condition: Condition, elements: Collection[str]) -> str:
+        """Which elements have a static energy and none at a condition, and what their phases lack; or nothing."""
+        there = {e.formula for e in self.entry_sets[condition].entries if e.is_element}
+        lost = {next(iter(e.composition)) for e in self.static.entries if e.is_element and e.formula not in there}
+        by_lack: dict[str, list[str]] = {}
+        for element in sorted(lost.intersection(elements or lost)):
+            phases = [e.vibrations for e in self.energetics if set(parse_formula(e.formula)) == {element}]
+            if any(v is not None and v.is_soft for v in phases) and not self.include_soft:
+                lack = "phonons that are all real (--include-soft shows them)"
+            else:
+                lack = "phonons that passed their checks" if any(phases) else "phonons"
+            by_lack.setdefault(lack, []).append(element)
+        return "; ".join(
+            f"{listed(names)} {'has' if len(names) == 1 else 'have'} no phase with {lack}"
+            for lack, names in by_lack.items()
+        )
 
     @cached_property
     def element_references(self) -> dict[Condition, dict[str, ElementReference]]:
@@ -110,9 +160,16 @@ class Basis:
         lines += self._reference_notes(within)
         lines += self._mark_notes(within)
         lines += self._left_out_notes(within)
+        lines += self._not_formed_notes()
         if self.command:
             lines.append(f"Made by: {self.command}")
         return lines
+
+    def _not_formed_notes(self) -> list[str]:
+        by_reason: dict[str, list[str]] = {}
+        for condition, reason in self.not_formed.items():
+            by_reason.setdefault(reason, []).append(condition.label)
+        return [f"Nothing is shown at {listed(labels)}: {reason}." for reason, labels in by_reason.items()]
 
     def _reference_notes(self, within: frozenset[str] | None) -> list[str]:
         by_choice: dict[str, list[str]] = {}
@@ -165,6 +222,20 @@ class Basis:
         return lines + missing_notes({p: reason for p, reason in self.missing.items() if counts(p)})
 
 
+def check_compounds(basis: Basis) -> None:
+    """Refuse conditions at which an element has no reference, or no compound is left of those with static energies.
+
+    Raises
+    ------
+    ReportError
+        Of the first such condition.
+    """
+    for condition, references in basis.element_references.items():
+        compounds = [e for e in basis.entry_sets[condition].entries if not e.is_element]
+        if not references or (not compounds and not all(e.is_element for e in basis.static.entries)):
+            raise ReportError("no compound has a free energy" if references else "no phase has a free energy")
+
+
 def condition_key(name: str, condition: Condition, unit: str) -> str:
     """Column key of a quantity at a condition, such as ``formation_energy_300k_ev_per_atom``."""
     return f"{name}_{condition.label.replace(' ', '').lower().replace('.', 'p')}_{unit}"
@@ -208,6 +279,11 @@ def missing_notes(missing: Mapping[str, str]) -> list[str]:
     for phase, reason in missing.items():
         by_reason.setdefault(reason, []).append(phase)
     return [f"Missing ({reason}): {some(phases)}" for reason, phases in by_reason.items()]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence: with commas, and ``and`` before the last."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def some(names: Sequence[str], most: int = 12) -> str:

@@ -75,6 +75,17 @@ def make_profiles(basis: Basis, request: ProfileRequest) -> Profiles:
     return Profiles(request, equilibrium, kinetic)
 
 
+def where_formed(basis: Basis, request: ProfileRequest) -> Basis:
+    """The basis without the unasked conditions at which there is no such profile."""
+
+    def form(one: Basis) -> None:
+        for condition, entry_set in one.entry_sets.items():
+            voltage_profile(entry_set, request.host, request.ion, references=one.element_references[condition])
+
+    composition, _ = basis.static.composition_of(request.host)
+    return basis.where_formed(form, {*composition, request.ion})
+
+
 def voltage_table(basis: Basis, profiles: Profiles) -> Table:
     """One row for each plateau."""
     rows: list[dict[str, Any]] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -45,3 +46,43 @@ def test_names_that_are_known_are_heeded(nawf: Nawf) -> None:
     assert "Na = na-bcc (named)" in outcome.out
     # A tag of the library that no result of this report has is no mistake.
     assert report(nawf, "formation", *NA_S, "--exclude-tag", "additive").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "columns", "words"),
+    [
+        (
+            ("formation", "--system", "Na-S"),
+            ["static"],
+            "0 K and 300 K: S has no phase with phonons that are all real",
+        ),
+        (("hull", "--system", "Na-S", "--include-soft"), ["static", "0k", "300k"], ""),
+        (("hull", "--system", "S"), ["static"], "0 K and 300 K: S has no phase"),
+        (("formation", "--engine", "gpaw"), ["static"], "0 K and 300 K: P and S have no phase with phonons."),
+        (("hull", "na-s", "--engine", "gpaw"), ["static"], "0 K, 300 K and 400 K: S has no phase with phonons."),
+    ],
+)
+def test_default_temperatures_are_dropped_where_they_cannot_be_formed(
+    nawf: Nawf, arguments: tuple[str, ...], columns: list[str], words: str
+) -> None:
+    outcome = report(nawf, *arguments, "--format", "json")
+    assert outcome.code == 0, outcome.err
+    table = json.loads(outcome.out)
+    shown = {key for row in table["rows"] for key in row if key.startswith(("formation", "energy_above"))}
+    assert all(any(f"_{column}_" in key for key in shown) for column in columns if table["rows"])
+    assert len(shown) == (len(columns) if table["rows"] else 0)
+    said = [note for note in table["notes"] if note.startswith("Nothing is shown at")]
+    assert len(said) == bool(words)
+    assert words in "".join(said)
+
+
+def test_profiles_of_each_host_have_the_temperatures_that_it_allows(nawf: Nawf) -> None:
+    for host, conditions in {"S": ["static"], "P": ["static", "0 K", "300 K"]}.items():
+        outcome = report(nawf, "voltage", "--host", host, "--format", "json")
+        assert outcome.code == 0, outcome.err
+        assert list(dict.fromkeys(row["condition"] for row in json.loads(outcome.out)["rows"])) == conditions
+    assert report(nawf, "voltage", "--host", "S", "--engine", "gpaw").code == 0
+
+
+def test_a_temperature_that_was_asked_for_is_refused_with_what_to_do(nawf: Nawf) -> None:
+    assert_one_clear_line(report(nawf, "hull", "--system", "Na-S", "-T", "300"), "at 300 K", "--include-soft")

@@ -1,7 +1,7 @@
 import pytest
 
 from nawf.errors import ReportError
-from nawf.reports.basis import Basis, condition_key
+from nawf.reports.basis import Basis, check_compounds, condition_key
 from nawf.thermo.conditions import STATIC, Condition
 
 
@@ -171,3 +171,44 @@ def test_where_no_compound_would_be_left_the_missing_reference_is_the_error(make
     phases = {"na": ("Na", 0.0), "na2o": ("Na2O", -1.4)}
     with pytest.raises(ReportError, match=r"^O: no phase of pure O"):
         make.basis(make.energetics(phases)).notes()
+
+
+def unasked(make, energetics, temperatures_k, **changes):
+    """A basis with static energies, and temperatures that nobody asked for."""
+    return make.basis(
+        energetics, temperatures_k, unasked=frozenset(Condition(t) for t in temperatures_k), **changes
+    ).where_formed(check_compounds)
+
+
+def test_temperatures_that_nobody_asked_for_are_dropped_where_an_element_has_no_free_energy(make):
+    soft = make.energetics(s_alpha={"vibrations": make.soft()})
+    basis = unasked(make, soft, (0, 300, 400))
+    assert basis.conditions == (STATIC,)
+    assert (
+        "Nothing is shown at 0 K, 300 K and 400 K: S has no phase with phonons that are all real "
+        "(--include-soft shows them)."
+    ) in basis.notes()
+    assert "Left out" not in notes(basis)
+    kept = unasked(make, soft, (0, 300), include_soft=True)
+    assert len(kept.conditions) == 3
+    assert "Nothing is shown" not in notes(kept)
+    with pytest.raises(ReportError, match="no phase of pure S has an energy at 300 K"):
+        make.basis(soft, (300,)).where_formed(check_compounds).notes()
+
+
+def test_the_reason_names_what_each_element_lacks(make):
+    none = {"vibrations": None}
+    bare = unasked(make, make.energetics(na_bcc=none, s_alpha=none), (300,))
+    assert "Nothing is shown at 300 K: Na and S have no phase with phonons." in bare.notes()
+    failed = {"vibrations_rejected": "phonon: a force is missing"}
+    mixed = unasked(make, make.energetics(na_bcc=none, s_alpha=failed), (300,))
+    lacks = "Na has no phase with phonons; S has no phase with phonons that passed their checks."
+    assert f"Nothing is shown at 300 K: {lacks}" in mixed.notes()
+
+
+def test_a_temperature_at_which_no_compound_is_left_is_dropped(make):
+    phases = {"na": ("Na", 0.0), "s": ("S", 0.0), "na2s": ("Na2S", -1.2)}
+    basis = unasked(make, make.energetics(phases, na2s={"vibrations": None}), (300,))
+    assert "Nothing is shown at 300 K: no compound has a free energy." in basis.notes()
+    elements = unasked(make, make.energetics({"na": ("Na", 0.0), "s": ("S", 0.0)}), (300,))
+    assert len(elements.conditions) == 2
