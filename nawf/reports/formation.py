@@ -21,7 +21,7 @@ def formation_table(basis: Basis) -> Table:
     ground_states = basis.ground_states
     rows: list[dict[str, Any]] = []
     for entry in basis.entries:
-        beside = published.values.get(entry.formula) if entry.phase in ground_states else None
+        beside = published.value_of(entry.formula) if entry.phase in ground_states else None
         rows.append(phase_cells(basis, entry) | values[entry.phase] | {published.key: beside})
     columns = [*phase_columns(), *(Column(keys[c], c.label, ".3f") for c in basis.conditions)]
     notes = basis.notes()

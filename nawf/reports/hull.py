@@ -69,7 +69,7 @@ def _row(
             key = condition_key("hull_depth", condition, "mev_per_atom")
             cells[key] = MEV_PER_EV * row.hull_depth_ev_per_atom
     if entry.phase in basis.ground_states:
-        cells[HULL_DEPTH_MEV_PER_ATOM.key] = HULL_DEPTH_MEV_PER_ATOM.values.get(entry.formula)
+        cells[HULL_DEPTH_MEV_PER_ATOM.key] = HULL_DEPTH_MEV_PER_ATOM.value_of(entry.formula)
         cells[FROM_PUBLISHED] = published.get(entry.formula)
     return cells
 
@@ -78,11 +78,12 @@ def depths_from_published(formulas: Collection[str]) -> dict[str, float]:
     """Hull depths (meV/atom) that follow from ji2024's formation energies of some compounds.
 
     A compound that a hull lacks makes its neighbours deeper there, so that the compounds have to be those of the hull
-    that these depths stand beside. Those that ji2024 has no energy of are left out.
+    that these depths stand beside. Those that ji2024 has no energy of are left out. A composition may be written
+    with any number of formula units.
     """
-    energies = {f: e for f, e in FORMATION_ENERGY_EV_PER_ATOM.values.items() if f in formulas}
-    hull = Hull([Entry(f, parse_formula(f), e) for f, e in {"Na": 0.0, "S": 0.0, **energies}.items()])
-    depths = {f: hull.hull_depth_ev_per_atom(f) for f in energies}
+    energies = {f: FORMATION_ENERGY_EV_PER_ATOM.value_of(f) for f in formulas} | {"Na": 0.0, "S": 0.0}
+    hull = Hull([Entry(f, parse_formula(f), e) for f, e in energies.items() if e is not None])
+    depths = {e.phase: hull.hull_depth_ev_per_atom(e.phase) for e in hull.entries}
     return {f: MEV_PER_EV * depth for f, depth in depths.items() if depth is not None}
 
 

@@ -39,6 +39,12 @@ def test_published_values_stand_beside_the_lowest_polymorph_only(make):
     assert (rows["na2s-pnma"]["ji2024"], rows["na2s2-beta"]["ji2024"]) == (None, None)
 
 
+def test_published_energies_are_found_however_many_formula_units_are_written(make):
+    phases = make.ji2024 | {"na2s2-alpha": ("NaS", -0.97), "na2s4": ("Na4S8", -0.68)}
+    rows = by_phase(formation_table(make.basis(make.energetics(phases))))
+    assert (rows["na2s2-alpha"]["ji2024"], rows["na2s4"]["ji2024"]) == (-0.976, -0.687)
+
+
 def test_other_systems_have_no_empty_column_for_them(make):
     table = formation_table(make.basis(make.energetics({"na": ("Na", 0.0), "p": ("P", 0.0), "na3p": ("Na3P", -0.4)})))
     assert "ji2024" not in [c.key for c in table.columns]

@@ -55,6 +55,17 @@ def test_a_hull_without_compounds_stands_beside_published_depths_without_them(ma
     assert rows["na2s2-alpha"]["ji2024_from_energies"] == pytest.approx(-58.0)
 
 
+def test_published_depths_are_found_however_many_formula_units_are_written(make):
+    """``nawf phases add`` writes NaS for Na2S2."""
+    phases = make.ji2024 | {"na2s2-alpha": ("NaS", -0.976), "na2s4": ("NaS2", -0.687)}
+    rows = by_phase(hull_table(make.basis(make.energetics(phases))))
+    for phase, depth in DEPTHS.items():
+        assert rows[phase]["ji2024_from_energies"] == pytest.approx(depth, abs=0.05)
+        assert rows[phase]["ji2024"] == PUBLISHED[phase]
+    both = depths_from_published(["Na2S", "NaS", "Na2S2", "Na2S4", "Na2S5"])
+    assert both["NaS"] == both["Na2S2"] == pytest.approx(DEPTHS["na2s2-alpha"], abs=0.05)
+
+
 def test_elements_have_no_row(make):
     assert set(by_phase(hull_table(make.basis()))) == set(DEPTHS)
 
