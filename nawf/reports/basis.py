@@ -128,9 +128,9 @@ class Basis:
 
     @cached_property
     def ground_states(self) -> frozenset[str]:
-        """The lowest polymorph of each compound at the first condition; published values are laid beside it."""
+        """The polymorph of each compound with the lowest static energy; published ones are laid beside it."""
         lowest: dict[object, Entry] = {}
-        for entry in self.entry_sets[self.conditions[0]].entries:
+        for entry in self.static.entries:
             if not entry.is_element and (
                 entry.key not in lowest or entry.energy_ev_per_atom < lowest[entry.key].energy_ev_per_atom
             ):

@@ -7,6 +7,7 @@ from typing import Any
 from nawf.reports.basis import Basis, condition_key, phase_cells, phase_columns
 from nawf.reports.literature import FORMATION_ENERGY_EV_PER_ATOM, MEASURED_FORMATION_ENTHALPY_EV_PER_ATOM
 from nawf.reports.tables import Column, Table, shown
+from nawf.thermo.conditions import STATIC
 from nawf.thermo.formation import formation_energies
 
 
@@ -27,7 +28,8 @@ def formation_table(basis: Basis) -> Table:
     notes = basis.notes()
     if any(row[published.key] is not None for row in rows):
         columns.append(Column(published.key, published.key, ".3f"))
-        notes.insert(0, f"{published.key}: {published.method} (doi:{published.doi}), beside the static column.")
+        where = "static column" if STATIC in basis.conditions else "polymorph with the lowest static energy"
+        notes.insert(0, f"{published.key}: {published.method} (doi:{published.doi}), beside the {where}.")
         measured = MEASURED_FORMATION_ENTHALPY_EV_PER_ATOM
         notes.insert(1, f"Measured formation enthalpy of Na2S: {shown(measured, '.2f')} eV/atom at 298 K.")
     return Table("Formation energy (eV/atom); at a temperature, formation free energy", columns, rows, notes)

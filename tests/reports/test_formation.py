@@ -5,8 +5,10 @@ import json
 import pytest
 
 from nawf.errors import ReportError
+from nawf.reports.basis import Basis
 from nawf.reports.formation import formation_table
 from nawf.reports.tables import Format, render
+from nawf.thermo.conditions import STATIC, Condition
 
 
 def by_phase(table):
@@ -43,6 +45,25 @@ def test_published_energies_are_found_however_many_formula_units_are_written(mak
     phases = make.ji2024 | {"na2s2-alpha": ("NaS", -0.97), "na2s4": ("Na4S8", -0.68)}
     rows = by_phase(formation_table(make.basis(make.energetics(phases))))
     assert (rows["na2s2-alpha"]["ji2024"], rows["na2s4"]["ji2024"]) == (-0.976, -0.687)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "beside"),
+    [
+        ((Condition(300), STATIC), "beside the static column."),
+        ((Condition(300),), "beside the polymorph with the lowest static energy."),
+    ],
+)
+def test_published_static_energies_stand_beside_the_static_ground_state_in_any_order(make, conditions, beside):
+    """At 300 K the soft vibrations of the other polymorph put it lower."""
+    phases = make.ji2024 | {"na2s2-beta": ("Na2S2", -0.97)}
+    energetics = make.energetics(phases, na2s2_beta={"vibrations": make.vibrations(120.0)})
+    table = formation_table(Basis(energetics, conditions))
+    rows = by_phase(table)
+    hot = "formation_energy_300k_ev_per_atom"
+    assert rows["na2s2-beta"][hot] < rows["na2s2-alpha"][hot]
+    assert (rows["na2s2-alpha"]["ji2024"], rows["na2s2-beta"]["ji2024"]) == (-0.976, None)
+    assert table.notes[0].endswith(beside)
 
 
 def test_other_systems_have_no_empty_column_for_them(make):
