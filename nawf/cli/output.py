@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from nawf.reports.tables import Format, Table, render
+from nawf.reports.tables import Format, Table, render, render_csv
 
 
 def emit(text: str, out: Path | None = None) -> None:
@@ -21,8 +21,10 @@ def emit(text: str, out: Path | None = None) -> None:
 
 
 def emit_tables(tables: list[Table], fmt: Format, out: Path | None = None) -> None:
-    """Print tables one below the other; JSON of several is one list."""
-    if fmt is Format.JSON and len(tables) > 1:
+    """Print tables one below the other; JSON of several is one list, and CSV of the same columns one table."""
+    if fmt is Format.CSV:
+        emit(render_csv(*tables), out)
+    elif fmt is Format.JSON and len(tables) > 1:
         body = ",\n".join(render(table, fmt).rstrip("\n") for table in tables)
         emit(f"[\n{body}\n]\n", out)
     else:

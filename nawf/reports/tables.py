@@ -7,7 +7,7 @@ import io
 import json
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -94,12 +94,13 @@ class Table:
 
 def render(table: Table, fmt: Format = Format.TABLE) -> str:
     """Text of ``table`` in the wanted format, with a newline at the end."""
-    return {
+    renderers: dict[Format, Callable[[Table], str]] = {
         Format.TABLE: render_terminal,
         Format.CSV: render_csv,
         Format.JSON: render_json,
         Format.MARKDOWN: render_markdown,
-    }[fmt](table)
+    }
+    return renderers[fmt](table)
 
 
 def render_terminal(table: Table) -> str:
@@ -124,14 +125,32 @@ def _wrapped(note: str, width: int) -> str:
     return textwrap.fill(note, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
-def render_csv(table: Table) -> str:
-    """CSV with the column keys (units in their names) as header; notes are left to the other formats."""
+def render_csv(*tables: Table) -> str:
+    """CSV with the column keys (units in their names) as header; title and notes are comments before it.
+
+    Comments are lines that begin with ``#`` (``pandas.read_csv(file, comment="#")`` passes over them). Tables of the
+    same columns share one header; others follow after a blank line.
+    """
+    blocks: list[list[Table]] = []
+    for table in tables:
+        if blocks and blocks[-1][0].machine_keys() == table.machine_keys():
+            blocks[-1].append(table)
+        else:
+            blocks.append([table])
+    return "\n".join(_csv_block(block) for block in blocks)
+
+
+def _csv_block(tables: Sequence[Table]) -> str:
+    """Comments of all tables, then one header and all rows."""
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    keys = table.machine_keys()
-    writer.writerow(keys)
-    for row in table.rows:
-        writer.writerow([_plain(row.get(key)) for key in keys])
+    for line in (line for table in tables for text in (table.title, *table.notes) for line in text.splitlines()):
+        out.write(f"# {line}\n")
+    plain = csv.writer(out, lineterminator="\n")
+    quoted = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    keys = tables[0].machine_keys()
+    for values in (keys, *([_plain(row.get(key)) for key in keys] for table in tables for row in table.rows)):
+        # Inside quotation marks a # begins no comment.
+        (quoted if any("#" in str(value) for value in values) else plain).writerow(values)
     return out.getvalue()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,11 +12,13 @@ from nawf.reports.tables import Column, Table
 from nawf.thermo.conditions import Condition
 from nawf.thermo.entries import CompositionKey, composition_key, parse_formula
 from nawf.thermo.kinetic import KineticPath, kinetic_path
-from nawf.thermo.voltage import Plateau, VoltageProfile, voltage_profile
+from nawf.thermo.voltage import VoltageProfile, voltage_profile
 
 EQUILIBRIUM, KINETIC = "equilibrium", "kinetic"
 
 _COLUMNS = (
+    Column("host", "host", for_machines=True),
+    Column("ion", "ion", for_machines=True),
     Column("condition", "condition"),
     Column("path", "path"),
     Column("voltage_v", "V", ".3f"),
@@ -91,11 +92,11 @@ def voltage_table(basis: Basis, profiles: Profiles) -> Table:
     rows: list[dict[str, Any]] = []
     notes: list[str] = []
     for condition, profile in profiles.equilibrium.items():
-        rows += _rows(condition, EQUILIBRIUM, profile.plateaus)
+        rows += _rows(profile, EQUILIBRIUM)
         notes += [f"{condition.label}: {note}." for note in profile.notes]
         path = profiles.kinetic.get(condition)
         if path is not None:
-            rows += _rows(condition, KINETIC, path.kinetic.plateaus)
+            rows += _rows(path.kinetic, KINETIC)
             notes += [f"{condition.label}, kinetic path: {note}." for note in path.notes]
     request = profiles.request
     notes += _means(profiles)
@@ -115,10 +116,12 @@ def _elements(basis: Basis, request: ProfileRequest) -> frozenset[str]:
     return frozenset(host) | {request.ion}
 
 
-def _rows(condition: Condition, path: str, plateaus: Sequence[Plateau]) -> list[dict[str, Any]]:
+def _rows(profile: VoltageProfile, path: str) -> list[dict[str, Any]]:
     return [
         {
-            "condition": condition.label,
+            "host": profile.host,
+            "ion": profile.ion,
+            "condition": profile.condition.label,
             "path": path,
             "voltage_v": p.voltage_v,
             "x_start": p.x_start,
@@ -128,7 +131,7 @@ def _rows(condition: Condition, path: str, plateaus: Sequence[Plateau]) -> list[
             "depth_of_discharge_end": p.depth_of_discharge_end,
             "reaction": p.reaction.text(),
         }
-        for p in plateaus
+        for p in profile.plateaus
     ]
 
 

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import csv
-import io
 import json
 from pathlib import Path
 
 import pytest
+from csv_reading import csv_rows
 from typer.testing import CliRunner, Result
 
 from nawf.cli.phases import phases_app
@@ -63,7 +62,7 @@ def test_list_filters() -> None:
 
 
 def test_list_csv_and_markdown() -> None:
-    rows = list(csv.DictReader(io.StringIO(ok("list", "--system", "Na-S", "--format", "csv"))))
+    rows = csv_rows(ok("list", "--system", "Na-S", "--format", "csv"))
     alpha = next(row for row in rows if row["id"] == "na2s2-alpha")
     assert alpha == {
         "id": "na2s2-alpha",

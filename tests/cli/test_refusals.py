@@ -5,14 +5,13 @@ Every command of ``nawf report`` is held to this; one that is added needs no mor
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import typer.main
+from csv_reading import csv_rows
 
 from nawf.cli.report import report_app
 from nawf.phases.library import load_library
@@ -198,7 +197,7 @@ def test_the_list_of_fingerprints(nawf: Any, results: Any) -> None:
     documents += results("na2s", vasp("na2s", functional="PBE", further="NUPDOWN 0"), phonon=short)
     documents += [d for d in results("s-alpha", vasp("s-alpha"), phonon=short) if d.property == "phonon"]
     store(documents)
-    rows = list(csv.DictReader(io.StringIO(nawf("query", "fingerprints", "--format", "csv").out)))
+    rows = csv_rows(nawf("query", "fingerprints", "--format", "csv").out)
     (r2scan,) = {d.calculation_id for d in documents if d.fingerprint.functional == "r2SCAN"}
     found = {(r["functional"], r["property"], r["apart"]): r for r in rows}
     assert len(found) == len(rows) == 9

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from csv_reading import csv_rows
 
 from nawf.store.archive import read_archive
 from nawf.store.stores import MONGO_RESULTS, open_stores
@@ -62,7 +63,7 @@ def test_copies_and_the_same_reports_from_each(nawf: Nawf, filled: str, mongo_ur
         assert any(tables[0])
     queries = [ok(nawf("query", "--format", "csv", "--store", place)) for place in (filled, mongo_uri, "back.db")]
     assert queries[0] == queries[1] == queries[2]
-    assert len(queries[0].splitlines()) == 9
+    assert len(csv_rows(queries[0])) == 8
 
 
 def test_a_store_cannot_be_copied_onto_itself_or_from_nowhere(nawf: Nawf, filled: str, mongo_uri: str) -> None:

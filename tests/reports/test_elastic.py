@@ -1,9 +1,8 @@
-import csv
-import io
 import json
 
 import numpy as np
 import pytest
+from csv_reading import csv_rows
 
 from nawf.level import Level
 from nawf.reports.elastic import elastic_tables
@@ -77,7 +76,7 @@ def test_people_see_values_with_their_errors(tensor):
 
 def test_machines_get_full_precision_and_units_in_keys(tensor):
     (table,) = report(tensor())
-    (row,) = csv.DictReader(io.StringIO(render(table, Format.CSV)))
+    (row,) = csv_rows(render(table, Format.CSV))
     assert float(row["bulk_hill_gpa"]) == pytest.approx(BULK, abs=1e-12)
     assert (float(row["bulk_hill_error_gpa"]), float(row["pugh_ratio_error"])) == (0.04, 0.001)
     assert row["debye_temperature_error_k"] == ""
@@ -121,7 +120,7 @@ def test_a_failed_tensor_is_listed_with_its_reason_and_not_as_numbers(tensor):
     tables = report(tensor("bad", verdict=failed), tensor("good"), with_tensors=True)
     assert [{row["phase"] for row in table.rows} for table in tables] == [{"good"}] * 3
     assert "Left out: bad: elastic: mechanically unstable" in tables[0].notes
-    assert "bad" not in render(tables[0], Format.CSV)
+    assert [row["phase"] for row in csv_rows(render(tables[0], Format.CSV))] == ["good"]
 
 
 def test_an_unstable_tensor_that_the_gate_let_through_has_no_directions(tensor):

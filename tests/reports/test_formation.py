@@ -1,8 +1,7 @@
-import csv
-import io
 import json
 
 import pytest
+from csv_reading import csv_rows
 
 from nawf.errors import ReportError
 from nawf.reports.basis import Basis
@@ -95,7 +94,7 @@ def test_machines_get_names_marks_and_full_precision(make):
         {"na": ("Na", 0.0), "s": ("S", 0.0), "na2s": ("Na2S", -1.22412345678)}, na2s={"warnings": ("big",)}
     )
     table = formation_table(make.basis(energetics, (300,)))
-    (row,) = [r for r in csv.DictReader(io.StringIO(render(table, Format.CSV))) if r["formula"] == "Na2S"]
+    (row,) = [r for r in csv_rows(render(table, Format.CSV)) if r["formula"] == "Na2S"]
     assert (row["phase"], row["marks"]) == ("na2s", "*")
     assert float(row["formation_energy_static_ev_per_atom"]) == pytest.approx(-1.22412345678, abs=1e-12)
     (row,) = [r for r in json.loads(render(table, Format.JSON))["rows"] if r["formula"] == "Na2S"]

@@ -1,8 +1,7 @@
-import csv
-import io
 import json
 
 import pytest
+from csv_reading import csv_rows
 
 from nawf.level import Level
 from nawf.reports.quality import Calculation, OpenStep, Survey, quality_tables
@@ -198,7 +197,7 @@ def test_notes_are_explained_where_there_are_any(survey):
 
 def test_every_format(survey):
     reasons = tables(survey)["reasons"]
-    (row, *_) = csv.DictReader(io.StringIO(render(reasons, Format.CSV)))
+    (row, *_) = csv_rows(render(reasons, Format.CSV))
     assert (row["level"], row["phase"], row["engine"], row["protocol"]) == ("fail", "na", "springs", "seed")
     assert len(json.loads(render(reasons, Format.JSON))["rows"]) == 7
     states = render(tables(survey)["states"], Format.MARKDOWN)

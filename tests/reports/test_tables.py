@@ -1,14 +1,15 @@
-import csv
 import io
 import json
 import math
 
 import numpy as np
+import pandas
 import pytest
+from csv_reading import csv_rows
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nawf.reports.tables import Column, Format, Table, render, render_terminal, shown
+from nawf.reports.tables import Column, Format, Table, render, render_csv, render_terminal, shown
 
 COLUMNS = (
     Column("phase", "phase"),
@@ -81,7 +82,7 @@ def test_the_terminal_table_lines_up():
 def test_a_table_without_rows_says_so():
     empty = Table("Nothing", COLUMNS, [])
     assert "(no rows)" in render_terminal(empty)
-    assert render(empty, Format.CSV) == "phase,energy_ev_per_atom,is_stable\n"
+    assert render(empty, Format.CSV) == "# Nothing\nphase,energy_ev_per_atom,is_stable\n"
     assert json.loads(render(empty, Format.JSON))["rows"] == []
     assert render(empty, Format.MARKDOWN).splitlines()[-1] == "|:--|--:|:--|"
 
@@ -94,7 +95,7 @@ def test_columns_may_be_aligned_against_their_kind():
 
 
 def test_csv_is_for_machines():
-    rows = list(csv.DictReader(io.StringIO(render(TABLE, Format.CSV))))
+    rows = csv_rows(render(TABLE, Format.CSV))
     assert list(rows[0]) == ["phase", "energy_ev_per_atom", "is_stable"]
     assert [row["phase"] for row in rows] == ["na2s", 'α|β, "x"', "none", "ten"]
     assert float(rows[0]["energy_ev_per_atom"]) == -1.2239999
@@ -107,12 +108,29 @@ def test_csv_of_awkward_cells():
     table = Table(
         "t", [Column("a", "A")], [{"a": 'x, "y"\nz'}, {"a": ["p", "q"]}, {"a": np.float64(0.1)}, {"a": math.inf}]
     )
-    assert [row["a"] for row in csv.DictReader(io.StringIO(render(table, Format.CSV)))] == [
+    assert [row["a"] for row in csv_rows(render(table, Format.CSV))] == [
         'x, "y"\nz',
         "p; q",
         "0.1",
         "",
     ]
+
+
+def test_title_and_notes_are_comments_that_other_readers_pass_over():
+    rows = [{"a": "#1 of 2", "b": 0.5}, {"a": 'x # "y"', "b": 1.5}, {"a": "#", "b": 2.5}]
+    table = Table("Title", [Column("a", "A"), Column("b", "B")], rows, ["engine x", "two\nlines"])
+    text = render(table, Format.CSV)
+    assert text.splitlines()[:5] == ["# Title", "# engine x", "# two", "# lines", "a,b"]
+    read = pandas.read_csv(io.StringIO(text), comment="#")
+    assert read.to_dict("records") == rows
+
+
+def test_tables_of_the_same_columns_share_a_header_and_others_are_set_apart():
+    columns = [Column("host", "H"), Column("v", "V")]
+    first, second = (Table(f"of {host}", columns, [{"host": host, "v": 1.0}], [host]) for host in ("S", "P"))
+    assert render_csv(first, second) == "# of S\n# S\n# of P\n# P\nhost,v\nS,1.0\nP,1.0\n"
+    other = Table("other", columns[:1], [{"host": "Sn"}])
+    assert render_csv(first, other) == "# of S\n# S\nhost,v\nS,1.0\n\n# other\nhost\nSn\n"
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(), st.text(), st.integers()), min_size=1, max_size=5))
@@ -156,6 +174,7 @@ def test_standard_errors_stand_behind_the_value_and_in_a_column_of_their_own():
     table = Table("Moduli", columns, rows)
     assert table.cells() == [["18.3 ± 0.3*", "4.0"], ["7.0", "–"], ["7.0", "–"]]
     assert render(table, Format.CSV).splitlines() == [
+        "# Moduli",
         "k_gpa,k_error_gpa,marks,g_gpa",
         "18.349,0.26,*,4.0",
         "7.0,,,",
@@ -171,5 +190,5 @@ def test_columns_for_machines_are_not_shown_to_people():
         text = render(table, fmt)
         assert "H" not in text
         assert "2.5" not in text
-    assert render(table, Format.CSV) == "a,hidden,b\n1,2.5,3\n"
+    assert render(table, Format.CSV) == "# T\na,hidden,b\n1,2.5,3\n"
     assert json.loads(render(table, Format.JSON))["rows"] == [{"a": 1, "hidden": 2.5, "b": 3}]

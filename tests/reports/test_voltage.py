@@ -1,7 +1,5 @@
-import csv
-import io
-
 import pytest
+from csv_reading import csv_rows
 
 from nawf.errors import ReportError
 from nawf.reports.tables import Format, render
@@ -97,10 +95,20 @@ def test_a_host_that_does_not_react_says_so(make):
 
 
 def test_machines_get_units_in_the_keys_and_full_precision(make):
-    rows = list(csv.DictReader(io.StringIO(render(table_of(make.basis(), "S"), Format.CSV))))
+    rows = csv_rows(render(table_of(make.basis(), "S"), Format.CSV))
     assert set(rows[0]) >= {"voltage_v", "capacity_end_mah_per_g", "x_start", "x_end", "path", "condition"}
     assert float(rows[2]["voltage_v"]) == pytest.approx(1.843, abs=1e-9)
     assert len(rows[0]["capacity_end_mah_per_g"]) > 8
+
+
+def test_machines_are_told_the_host_and_the_ion_of_every_row(make):
+    basis = make.basis(temperatures_k=(300,), settings="engine x, PBE")
+    table = table_of(basis, "S", "Na", ("na2s2-alpha",))
+    rows = csv_rows(render(table, Format.CSV))
+    assert {(row["host"], row["ion"]) for row in rows} == {("S", "Na")}
+    assert len(rows) == len(table.rows) == 14
+    assert "# engine x, PBE\n" in render(table, Format.CSV)
+    assert "host" not in render(table).splitlines()[2]
 
 
 def test_marks_references_and_command_are_explained_below(make):
