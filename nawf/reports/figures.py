@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from nawf.errors import InputError, ReportError
 from nawf.files import write_bytes_atomically
-from nawf.reports.basis import WARN, Basis
+from nawf.reports.basis import LOW_TRUST, SOFT, WARN, Basis
 from nawf.reports.hull import hulls
 from nawf.reports.literature import MEASURED_DISCHARGE_V
 from nawf.reports.voltage import Profiles
@@ -30,6 +30,10 @@ SUFFIXES = (".png", ".svg", ".pdf")
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
 COLOURS = ("#000000", "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9")
 _DOTS_PER_INCH = 160
+_MEANINGS = {
+    SOFT: f"{SOFT} imaginary modes, missing from the free energy at T ≥ 0 K",
+    LOW_TRUST: f"{LOW_TRUST} structure taken from a prototype, not measured",
+}
 _LABEL_STEP = 0.035
 """Least distance between upright names, in units of the axis."""
 
@@ -62,15 +66,15 @@ def voltage_figure(basis: Basis, profiles: Profiles) -> Figure:
         )
     figure, [axes] = _empty(6.4, 4.2)
     colours = _cycle(len(profiles.equilibrium))
-    skipped: set[str] = set()
+    skipped = {c: _skipped(profiles, c) for c in profiles.equilibrium}
+    are_alike = len(set(skipped.values())) == 1
     for colour, (condition, profile) in zip(colours, profiles.equilibrium.items(), strict=True):
         _steps(axes, profile, colour, "-", condition.label)
-        path = profiles.kinetic.get(condition)
-        if path is not None and path.skipped:
-            skipped |= {formula(s.formula) for s in path.skipped}
-            _steps(axes, path.kinetic, colour, "--", None)
-    if skipped:
-        axes.plot([], [], "--", color="0.4", linewidth=1.3, label="without " + ", ".join(sorted(skipped)))
+        if skipped[condition]:
+            label = None if are_alike else f"{condition.label} {skipped[condition]}"
+            _steps(axes, profiles.kinetic[condition].kinetic, colour, "--", label)
+    if are_alike and any(skipped.values()):
+        axes.plot([], [], "--", color="0.4", linewidth=1.3, label=next(iter(skipped.values())))
     request = profiles.request
     if request.is_sulfur_against_sodium:
         for i, voltage in enumerate(MEASURED_DISCHARGE_V.values.values()):
@@ -83,6 +87,13 @@ def voltage_figure(basis: Basis, profiles: Profiles) -> Figure:
     axes.margins(y=0.15)
     axes.legend(fontsize=8, frameon=False, loc="lower left")
     return figure
+
+
+def _skipped(profiles: Profiles, condition: Condition) -> str:
+    """What the kinetic path leaves out at a condition, for the legend; nothing where it leaves out nothing."""
+    path = profiles.kinetic.get(condition)
+    names = sorted({formula(s.formula) for s in path.skipped}) if path is not None else []
+    return "without " + ", ".join(names) if names else ""
 
 
 def hull_figure(basis: Basis) -> Figure:
@@ -125,6 +136,9 @@ def hull_figure(basis: Basis) -> Figure:
     below.set_xlabel(f"x in {ion}$_x${other}$_{{1-x}}$")
     for panel in (axes, below):
         panel.axhline(0.0, color="0.8", linewidth=0.8, zorder=0)
+    meanings = [meaning for mark, meaning in _MEANINGS.items() if any(mark in name for name in names)]
+    if meanings:
+        figure.supxlabel("\n".join(meanings), fontsize=7)
     return figure
 
 

@@ -9,6 +9,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.image import imread
+from matplotlib.text import Text
 
 from nawf.errors import InputError, ReportError
 from nawf.reports.figures import check_figure_path, formula, hull_figure, save_figure, voltage_figure
@@ -158,6 +159,42 @@ def test_the_kinetic_path_is_dashed_in_the_same_colour(make):
     solid = [lines_with_label(axes, label)[0] for label in ("static", "300 K")]
     assert [line.get_color() for line in dashed] == [line.get_color() for line in solid]
     assert dashed[0].get_ydata()[-1] == pytest.approx(1.76, abs=0.005)
+
+
+def test_what_is_skipped_is_told_of_each_condition_where_they_differ(make):
+    # At 300 K Na2S2 is stiffer than the rest, and so the only one that is shallow there is Na2S5, if any.
+    stiff = make.energetics(na2s2_alpha={"vibrations": make.vibrations(230.0)})
+    basis = make.basis(stiff, (300,))
+    profiles = make_profiles(basis, ProfileRequest("S", "Na", (), 15.0))
+    skipped = {c.label: {s.formula for s in path.skipped} for c, path in profiles.kinetic.items()}
+    assert skipped["static"] != skipped["300 K"]
+    axes = drawn(voltage_figure(basis, profiles))
+    for condition, formulas in skipped.items():
+        label = f"{condition} without {', '.join(formula(f) for f in sorted(formulas))}"
+        (dashed,) = lines_with_label(axes, label)
+        assert dashed.get_linestyle() == "--"
+        assert dashed.get_color() == lines_with_label(axes, condition)[0].get_color()
+    assert not any(text.startswith("without") for text in legend(axes))
+
+
+def test_a_condition_that_skips_nothing_is_not_said_to(make):
+    energetics = make.energetics(na2s2_alpha={"vibrations": make.soft()})
+    axes = drawn(voltage_of(make.basis(energetics, (300,)), "S", "Na", ("na2s2-alpha",)))
+    assert legend(axes)[:3] == ["static", "static without Na$_{2}$S$_{2}$", "300 K"]
+
+
+def test_marks_of_a_hull_are_explained_under_it(make):
+    changes = {"na2s4": {"vibrations": make.soft()}, "na2s": {"origin": "prototype", "warnings": ("swollen",)}}
+    figure = hull_figure(make.basis(make.energetics(**changes), (300,), include_soft=True))
+    axes = drawn(figure)
+    assert {"Na$_{2}$S$_{4}$†", "Na$_{2}$S°"} <= set(labels(axes))
+    explained = figure.get_supxlabel().splitlines()
+    assert [line[0] for line in explained] == ["†", "°"]
+    (text,) = [t for t in figure.findobj(Text) if t.get_text() == figure.get_supxlabel()]
+    assert text.get_window_extent().y1 < figure.axes[1].xaxis.label.get_window_extent().y0
+    soft_only = hull_figure(make.basis(make.energetics(na2s4=changes["na2s4"]), (300,), include_soft=True))
+    assert soft_only.get_supxlabel() == explained[0]
+    assert hull_figure(make.basis()).get_supxlabel() == ""
 
 
 def test_other_hosts_have_no_measured_lines(make):
