@@ -141,8 +141,14 @@ class Basis:
         """Signs behind the name of a phase; :meth:`notes` explains them."""
         item = next(e for e in self.energetics if e.phase == phase)
         soft = self._soft_used and item.vibrations is not None and item.vibrations.is_soft
-        signs = (SOFT if soft else "", WARN if item.warnings else "", LOW_TRUST if item.origin == "prototype" else "")
-        return "".join(signs)
+        warned = WARN if self.warnings(phase) else ""
+        return (SOFT if soft else "") + warned + (LOW_TRUST if item.origin == "prototype" else "")
+
+    def warnings(self, phase: str) -> tuple[str, ...]:
+        """Warnings of a phase; those of its phonons count where the report has a free energy of it."""
+        item = next(e for e in self.energetics if e.phase == phase)
+        is_free = any(not c.is_static and phase in entries for c, entries in self.entry_sets.items())
+        return item.warnings + (item.vibration_warnings if is_free else ())
 
     @property
     def _soft_used(self) -> bool:
@@ -192,9 +198,8 @@ class Basis:
         soft = [self._soft_note(p) for p, m in marks.items() if SOFT in m]
         if soft:
             lines.append(f"{SOFT} imaginary modes, missing from the free energy at T ≥ 0 K: " + "; ".join(soft))
-        for item in self.energetics:
-            if WARN in marks.get(item.phase, ""):
-                lines.append(f"{WARN} {item.phase}: " + "; ".join(item.warnings))
+        warned = [e.phase for e in self.energetics if WARN in marks.get(e.phase, "")]
+        lines += [f"{WARN} {phase}: {'; '.join(self.warnings(phase))}" for phase in warned]
         return lines + low_trust_note([p for p, m in marks.items() if LOW_TRUST in m])
 
     def _soft_note(self, phase: str) -> str:

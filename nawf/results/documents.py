@@ -118,8 +118,8 @@ def _joined(phase: str, documents: dict[str, ResultDocument]) -> PhaseEnergetics
     result = static.record()
     assert isinstance(result, StaticResult)
     geometry = [relax, static] if relax is not None else [static]
-    used = [*geometry, phonon] if phonon is not None else geometry
-    warnings, notes = ([m for d in used for m in d.verdict.messages(level)] for level in (Level.WARN, Level.PASS))
+    warnings = tuple(dict.fromkeys(m for d in geometry for m in d.verdict.messages(Level.WARN)))
+    of_phonons = dict.fromkeys(phonon.verdict.messages(Level.WARN) if phonon is not None else ())
     rejected = _failure(geometry) or _stale("static energy", static, relax)
     vibrations_rejected = None
     if phonon is not None:
@@ -131,8 +131,8 @@ def _joined(phase: str, documents: dict[str, ResultDocument]) -> PhaseEnergetics
         static_energy_ev_per_atom=result.energy_ev_per_atom,
         vibrations=_vibrations(phonon) if phonon else None,
         origin=static.card.origin,
-        warnings=tuple(dict.fromkeys(warnings)),
-        notes=tuple(dict.fromkeys(notes)),
+        warnings=warnings,
+        vibration_warnings=tuple(m for m in of_phonons if m not in warnings),
         rejected=rejected,
         vibrations_rejected=vibrations_rejected,
     )

@@ -56,9 +56,9 @@ class PhaseEnergetics:
     origin : str
         Where the structure came from: experimental, dft or prototype.
     warnings : tuple of str
-        Reasons of a ``warn`` verdict, shown beside the phase.
-    notes : tuple of str
-        What the checks noted without holding it against the phase, such as what error handlers changed.
+        Reasons of a ``warn`` verdict of relaxation or static energy, shown beside the phase.
+    vibration_warnings : tuple of str
+        Those of the phonons, which concern its free energy alone.
     rejected : str or None
         Reason for which the phase may enter no diagram at all (its relaxation failed its checks).
     vibrations_rejected : str or None
@@ -73,4 +73,4 @@ class PhaseEnergetics:
     warnings: tuple[str, ...] = field(default=())
     rejected: str | None = None
     vibrations_rejected: str | None = None
-    notes: tuple[str, ...] = field(default=())
+    vibration_warnings: tuple[str, ...] = field(default=())

@@ -238,6 +238,7 @@ def _entry(item: PhaseEnergetics, condition: Condition) -> Entry:
             energy += free_energy_ev_per_atom(item.vibrations, condition.temperature_k)
         except ReportError as error:
             raise ReportError(error.what, where=item.phase, hint=error.hint) from error
+        warnings = (*warnings, *item.vibration_warnings)
         if item.vibrations.is_soft:
             warnings = (*warnings, _soft_modes(item) + " and missing from its free energy")
     return Entry(item.phase, parse_formula(item.formula), energy, item.origin, warnings)

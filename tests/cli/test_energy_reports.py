@@ -86,3 +86,10 @@ def test_profiles_of_each_host_have_the_temperatures_that_it_allows(nawf: Nawf) 
 
 def test_a_temperature_that_was_asked_for_is_refused_with_what_to_do(nawf: Nawf) -> None:
     assert_one_clear_line(report(nawf, "hull", "--system", "Na-S", "-T", "300"), "at 300 K", "--include-soft")
+
+
+def test_warnings_of_phonons_do_not_mark_static_energies(nawf: Nawf) -> None:
+    """The phonons of Na2S by GPAW have a warning, its relaxation and static energy none."""
+    static = report(nawf, "hull", "--engine", "gpaw", "-T", "static")
+    assert "na2s " in static.out
+    assert "displaced cell" not in static.out

@@ -92,6 +92,20 @@ def test_warnings_are_marked_and_spelled_out(make):
     assert "* na2s: volume changed by +11.0% on relaxation; second" in basis.notes()
 
 
+def test_warnings_of_phonons_count_where_there_is_a_free_energy(make):
+    changes = {"warnings": ("swollen",), "vibration_warnings": ("net force on a displaced cell",)}
+    energetics = make.energetics(na2s=changes, na2s4=changes | {"warnings": (), "vibrations": make.soft()})
+    static = make.basis(energetics)
+    assert (static.marks("na2s"), static.marks("na2s4")) == ("*", "")
+    assert "* na2s: swollen" in static.notes()
+    assert "net force" not in notes(static)
+    # Left out at 300 K, na2s4 has no free energy that the warning could be about.
+    warm = make.basis(energetics, (300,))
+    assert (warm.marks("na2s"), warm.marks("na2s4")) == ("*", "")
+    assert "* na2s: swollen; net force on a displaced cell" in warm.notes()
+    assert make.basis(energetics, (300,), include_soft=True).marks("na2s4") == "†*"
+
+
 def test_prototypes_are_marked(make):
     energetics = make.energetics(na2s4={"origin": "prototype"}, na2s={"origin": "dft"})
     basis = make.basis(energetics)

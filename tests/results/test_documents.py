@@ -130,14 +130,15 @@ def test_any_other_failure_of_phonons_rejects_the_free_energy_only(records, phas
     assert joined.vibrations_rejected == "phonon: a force is missing"
 
 
-def test_warnings_of_all_three_are_kept_once_each(records, phase):
+def test_warnings_are_kept_once_each_and_those_of_phonons_apart(records, phase):
     documents = phase(
         relax=records.relax(volume_change=0.2),
         static=records.static(max_force_ev_per_a=0.05),
         phonon=records.phonon(),
     )
     shaky = verdict(Level.WARN, "net-force", "net force")
-    documents[2] = documents[2].model_copy(update={"verdict": shaky})
+    coarse = Verdict(reasons=(*shaky.reasons, Reason(rule="sum-rule", level=Level.WARN, message="sum rule")))
+    documents[2] = documents[2].model_copy(update={"verdict": coarse})
     documents[0] = documents[0].model_copy(
         update={"verdict": Verdict(reasons=(*documents[0].verdict.reasons, *shaky.reasons))}
     )
@@ -147,6 +148,7 @@ def test_warnings_of_all_three_are_kept_once_each(records, phase):
     assert "volume changed by +20.0%" in joined.warnings[0]
     assert joined.warnings[1] == "net force"
     assert "0.05 eV/Å left" in joined.warnings[2]
+    assert joined.vibration_warnings == ("sum rule",)
 
 
 def test_settings_of_the_relaxation_show_in_every_fingerprint(records):

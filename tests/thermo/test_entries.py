@@ -62,6 +62,12 @@ def test_a_soft_phase_may_be_asked_for_and_then_carries_a_warning():
     assert entries_at([soft], STATIC).entry("na").warnings == ("first",)
 
 
+def test_warnings_of_phonons_go_with_free_energies_only():
+    item = sodium(warnings=("swollen",), vibration_warnings=("net force",))
+    assert entries_at([item], STATIC).entry("na").warnings == ("swollen",)
+    assert entries_at([item], Condition(300.0)).entry("na").warnings == ("swollen", "net force")
+
+
 def test_beyond_the_grid_is_an_error_that_names_phase_and_range():
     with pytest.raises(ReportError, match=r"^na: the free energy is known from 0 to 300 K, not at 301 K"):
         entries_at([sodium()], Condition(301.0))
