@@ -15,6 +15,10 @@ from nawf.units import MEV_PER_EV
 
 FROM_PUBLISHED = "ji2024_from_energies"
 
+UNCERTAIN_MEV_PER_ATOM = 10.0
+"""A depth below this is a coin toss: it is a difference of several energies, each uncertain by 1 to 5 meV/atom by the
+settings of DFT alone, by tens with a potential."""
+
 
 def hulls(basis: Basis) -> dict[Condition, Hull]:
     """Hull of all phases at each condition."""
@@ -34,6 +38,7 @@ def hull_table(basis: Basis) -> Table:
             Column(condition_key(quantity, c, "mev_per_atom"), f"{title} {c.label}", ".1f") for c in basis.conditions
         ]
     notes = [_shallowest(c, list(by_phase.values())) for c, by_phase in found.items()]
+    notes += _uncertain_note(found)
     notes += _low_trust_notes(made)
     if any(row.get(FROM_PUBLISHED) is not None for row in rows):
         columns += [
@@ -45,9 +50,14 @@ def hull_table(basis: Basis) -> Table:
             "from its energies: the depth that follows from the same paper's formation energies of the compounds of "
             "this table, by the definition used here. The two disagree."
         )
+    # People see one of these long columns, machines all.
+    columns += [
+        Column(_competing(c), f"competing phases, {c.label}", for_machines=i > 0)
+        for i, c in enumerate(basis.conditions)
+    ]
     notes.append(
         "Depth: energy of a stable phase minus that of the hull without its composition; a phase above the hull "
-        "has none."
+        "has none. Competing phases: that hull, per formula unit; of a phase above the hull, what it decomposes into."
     )
     return Table("Hull (meV/atom)", columns, rows, notes + basis.notes())
 
@@ -68,10 +78,16 @@ def _row(
         if row.hull_depth_ev_per_atom is not None:
             key = condition_key("hull_depth", condition, "mev_per_atom")
             cells[key] = MEV_PER_EV * row.hull_depth_ev_per_atom
+        if row.competing is not None:
+            cells[_competing(condition)] = row.competing.text()
     if entry.phase in basis.ground_states:
         cells[HULL_DEPTH_MEV_PER_ATOM.key] = HULL_DEPTH_MEV_PER_ATOM.value_of(entry.formula)
         cells[FROM_PUBLISHED] = published.get(entry.formula)
     return cells
+
+
+def _competing(condition: Condition) -> str:
+    return condition_key("competing", condition, "phases")
 
 
 def depths_from_published(formulas: Collection[str]) -> dict[str, float]:
@@ -98,6 +114,24 @@ def _shallowest(condition: Condition, rows: list[HullRow]) -> str:
         return f"{condition.label}: the only stable compound is {first}."
     second = f"{ranked[1][1]} ({shown(MEV_PER_EV * ranked[1][0], '.1f')})"
     return f"{condition.label}: the shallowest stable compound is {first}, then {second}."
+
+
+def _uncertain_note(found: Mapping[Condition, Mapping[str, HullRow]]) -> list[str]:
+    """Stable compounds that are too shallow to be sure of."""
+    by_phase: dict[str, list[str]] = {}
+    for condition, rows in found.items():
+        for phase, row in rows.items():
+            depth = row.hull_depth_ev_per_atom
+            if depth is not None and -MEV_PER_EV * depth < UNCERTAIN_MEV_PER_ATOM:
+                by_phase.setdefault(phase, []).append(condition.label)
+    if not by_phase:
+        return []
+    phases = "; ".join(f"{phase} ({', '.join(labels)})" for phase, labels in by_phase.items())
+    return [
+        f"Shallower than {UNCERTAIN_MEV_PER_ATOM:g} meV/atom, so that it is a coin toss whether they are stable: "
+        f"{phases}. A depth is a difference of several energies, each uncertain by 1 to 5 meV/atom by the settings "
+        "of DFT alone, by tens with a potential; a phase as little above the hull may as well lie on it."
+    ]
 
 
 def _low_trust_notes(made: Mapping[Condition, Hull]) -> list[str]:

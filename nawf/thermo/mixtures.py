@@ -65,6 +65,10 @@ class Mixture:
         """Identifiers of the phases."""
         return tuple(amount.phase for amount in self.amounts)
 
+    def text(self) -> str:
+        """Phases with their formula units, such as ``0.3333 na2s4 + 0.6667 na2s``."""
+        return " + ".join(f"{a.formula_units:.4g} {a.phase}".removeprefix("1 ") for a in self.amounts)
+
 
 def mixture_of(entries_and_atoms: Iterable[tuple[Entry, float]]) -> Mixture:
     """Mixture with the given number of atoms in each phase."""

@@ -312,7 +312,7 @@ def _notes(
             "at its composition"
         )
     if len(first.amounts) > 1:
-        notes.append(f"no phase {format_formula(start)} lies on the hull: it starts as {_names(first)}")
+        notes.append(f"no phase {format_formula(start)} lies on the hull: it starts as {first.text()}")
     if reference.above_lowest_ev_per_atom > 0:
         above = MEV_PER_EV * reference.above_lowest_ev_per_atom
         notes.append(
@@ -322,7 +322,3 @@ def _notes(
     if len(corners) == 1:
         notes.append(f"{reference.element} does not react with {format_formula(start)}")
     return tuple(notes)
-
-
-def _names(mixture: Mixture) -> str:
-    return " + ".join(f"{amount.formula_units:.4g} {amount.phase}" for amount in mixture.amounts)

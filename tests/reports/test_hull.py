@@ -91,6 +91,35 @@ def test_the_shallowest_is_named_at_every_condition(make):
     assert "na2s5" not in notes[1]
 
 
+def test_depths_below_the_errors_of_energies_are_called_a_coin_toss(make):
+    """Of 573.3, 20.5, 10.4 and 2.1 meV/atom only the last; stiffer vibrations bring Na2S4 below 10 at 300 K."""
+    stiff = make.energetics(na2s4={"vibrations": make.vibrations(202.0)})
+    table = hull_table(make.basis(stiff, (300,)))
+    warm = by_phase(table)["na2s4"]["hull_depth_300k_mev_per_atom"]
+    assert -10.0 < warm < 0.0
+    (note,) = [n for n in table.notes if "coin toss" in n]
+    assert "Shallower than 10 meV/atom" in note
+    assert "stable: na2s5-alpha (static, 300 K); na2s4 (300 K). " in note
+    assert "1 to 5 meV/atom by the settings of DFT" in note
+    sure = {"na": ("Na", 0.0), "s": ("S", 0.0), "na2s": ("Na2S", -1.0)}
+    assert "coin toss" not in "\n".join(hull_table(make.basis(make.energetics(sure))).notes)
+
+
+def test_competing_phases_are_named(make):
+    phases = make.ji2024 | {"na2s2-beta": ("Na2S2", -0.966), "na2s3": ("Na2S3", -0.7)}
+    table = hull_table(make.basis(make.energetics(phases), (300,)))
+    found = {phase: row["competing_static_phases"] for phase, row in by_phase(table).items()}
+    # By hand: Na2S4 + 2 Na2S make three Na2S2; Na2S3 is half of Na2S4 and half of Na2S2.
+    assert found["na2s2-alpha"] == "0.6667 na2s + 0.3333 na2s4"
+    assert found["na2s3"] == "0.5 na2s4 + 0.5 na2s2-alpha"
+    assert found["na2s2-beta"] == "na2s2-alpha"
+    assert found["na2s"] == "0.5 na2s2-alpha + na-bcc"
+    # People get the first condition only, machines all.
+    assert "competing_300k_phases" in table.machine_keys()
+    titles = [column.title for column in table.shown_columns]
+    assert [title for title in titles if "competing" in title] == ["competing phases, static"]
+
+
 def test_one_stable_compound_and_none(make):
     elements = {"na": ("Na", 0.0), "s": ("S", 0.0)}
     notes = hull_table(make.basis(make.energetics(elements | {"na2s": ("Na2S", -1.0)}))).notes

@@ -134,7 +134,7 @@ def test_a_host_above_the_hull_starts_from_the_hull_and_says_so(entry_set):
 def test_a_host_that_is_no_phase_starts_as_a_mixture_and_says_so(entry_set):
     entries = entry_set({"Na": 0.0, "S": 0.0, "Sn": 0.0, "Na2S": -1.2})
     profile = voltage_profile(entries, "SnS2")
-    assert profile.notes == ("no phase SnS2 lies on the hull: it starts as 2 s + 1 sn",)
+    assert profile.notes == ("no phase SnS2 lies on the hull: it starts as 2 s + sn",)
     assert profile.plateaus[0].reaction.text() == "S + 2 Na → Na2S"
 
 
