@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from nawf.cli.context import set_up
 from nawf.cli.options import comma_separated
 from nawf.cli.report_results import Found, caption, command_line, find_results, is_kept, settings_line
-from nawf.errors import EngineError, InputError
+from nawf.errors import EngineError, InputError, ReportError
 from nawf.level import Level
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nawf.reports.quality import OpenStep, Survey
     from nawf.reports.selected import Selected
     from nawf.results.documents import ResultDocument
+    from nawf.results.energetics import PhaseEnergetics
     from nawf.thermo.conditions import Condition
 
 ENERGY_PROPERTIES = ("relax", "static", "phonon")
@@ -51,6 +52,7 @@ def basis_for(options: EnergyOptions) -> Basis:
         if phase not in there
     }
     conditions = asked or _default_conditions(found.campaign, any(e.vibrations for e in joined))
+    _check_named(named, found, joined, missing)
     return Basis(
         energetics=tuple(joined),
         conditions=conditions,
@@ -74,6 +76,22 @@ def _check_elements(named: Mapping[str, str], found: Found) -> None:
                 f"--reference-phase names {element!r}, which is no element of the results",
                 hint=f"they hold {', '.join(sorted(elements))}",
             )
+
+
+def _check_named(
+    named: Mapping[str, str], found: Found, joined: Sequence[PhaseEnergetics], missing: Mapping[str, str]
+) -> None:
+    """Refuse a reference that has no energy, also where nothing else of its element is left to need one."""
+    for element, phase in named.items():
+        if any(e.phase == phase for e in joined):
+            continue
+        why = "left out on request" if phase in found.left_out else missing.get(phase, "there is no result of it")
+        known = [e.phase for e in joined if found.elements[e.phase] == {element}]
+        raise ReportError(
+            f"cannot be the reference of {element}: {why}",
+            where=phase,
+            hint=f"phases of {element}: {', '.join(known) or 'none'}",
+        )
 
 
 def _default_conditions(campaign: Campaign | None, has_phonons: bool) -> tuple[Condition, ...]:

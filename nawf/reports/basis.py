@@ -118,7 +118,20 @@ class Basis:
     @cached_property
     def element_references(self) -> dict[Condition, dict[str, ElementReference]]:
         """Reference phase of each element at each condition."""
+        for element in {el for s in self.entry_sets.values() for el in s.elements}:
+            self.check_not_missing(self.references.get(element, ""), f"cannot be the reference of {element}")
         return {c: element_references(s, named=self.references) for c, s in self.entry_sets.items()}
+
+    def check_not_missing(self, phase: str, what: str) -> None:
+        """Refuse a phase that should have been here, and say why it is not.
+
+        Raises
+        ------
+        ReportError
+            When it is missing.
+        """
+        if phase in self.missing:
+            raise ReportError(f"{what}: {self.missing[phase]}", where=phase)
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:

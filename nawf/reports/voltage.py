@@ -59,6 +59,7 @@ def make_profiles(basis: Basis, request: ProfileRequest) -> Profiles:
     """Equilibrium profiles, and kinetic ones where something is to be skipped."""
     equilibrium: dict[Condition, VoltageProfile] = {}
     kinetic: dict[Condition, KineticPath] = {}
+    basis.check_not_missing(request.host, "has no energy")
     limit = request.skip_shallower_than_mev
     for condition, entry_set in basis.entry_sets.items():
         references = basis.element_references[condition]
@@ -83,6 +84,7 @@ def where_formed(basis: Basis, request: ProfileRequest) -> Basis:
         for condition, entry_set in one.entry_sets.items():
             voltage_profile(entry_set, request.host, request.ion, references=one.element_references[condition])
 
+    basis.check_not_missing(request.host, "has no energy")
     composition, _ = basis.static.composition_of(request.host)
     return basis.where_formed(form, {*composition, request.ion})
 

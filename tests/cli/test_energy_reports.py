@@ -93,3 +93,21 @@ def test_warnings_of_phonons_do_not_mark_static_energies(nawf: Nawf) -> None:
     static = report(nawf, "hull", "--engine", "gpaw", "-T", "static")
     assert "na2s " in static.out
     assert "displaced cell" not in static.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("voltage", "--host", "sn-beta"), ["sn-beta: has no energy", "bonds broke"]),
+        (("voltage", "--host", "sn-beta", "-T", "static"), ["sn-beta: has no energy", "bonds broke"]),
+        (("formation", "--reference-phase", "Sn=sn-beta"), ["cannot be the reference of Sn", "bonds broke"]),
+        (("formation", "--reference-phase", "Sn=sn-alpha", "--exclude", "sn-alpha"), ["left out on request"]),
+        (
+            ("formation", "--reference-phase", "Sn=sn-gamma"),
+            ["sn-gamma", "no result of it", "phases of Sn: sn-alpha"],
+        ),
+    ],
+)
+def test_a_named_phase_that_is_not_there_says_why(nawf: Nawf, arguments: tuple[str, ...], words: list[str]) -> None:
+    """Tin's beta form becomes another structure with the embedded engine."""
+    assert_one_clear_line(report(nawf, *arguments), *words)

@@ -50,6 +50,15 @@ def test_named_references_are_marked(make):
         make.basis(references={"S": "na2s"}).notes()
 
 
+def test_a_named_reference_that_failed_says_why_it_is_not_there(make):
+    missing = {"s-beta": "its relaxation failed its checks: stopped early", "sn-beta": "left out on request"}
+    failed = make.basis(missing=missing, references={"S": "s-beta", "Sn": "sn-beta"})
+    with pytest.raises(ReportError, match=r"^s-beta: cannot be the reference of S: its relaxation failed .* early$"):
+        failed.notes()
+    # A campaign's reference of an element that is not reported on does not matter.
+    assert "Na = na-bcc" in notes(make.basis(missing=missing, references={"Sn": "sn-beta"}))
+
+
 def test_extrapolation_above_the_melting_points_is_said(make):
     text = notes(make.basis(temperatures_k=(0, 380, 400)))
     assert "Note: Na melts at 371 K: its solid reference at 380 K is an extrapolation." in text

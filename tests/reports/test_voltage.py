@@ -79,6 +79,14 @@ def test_a_phase_that_is_only_missing_does_not_stop_the_report(make):
     assert voltages(table) == pytest.approx([2.07, 2.03, 1.76], abs=0.005)
 
 
+def test_a_host_that_failed_its_checks_says_so(make):
+    basis = make.basis(missing={"s-beta": "its relaxation failed its checks: stopped early"})
+    with pytest.raises(
+        ReportError, match=r"^s-beta: has no energy: its relaxation failed its checks: stopped early$"
+    ):
+        table_of(basis, "s-beta")
+
+
 def test_a_phase_that_nobody_knows_is_one_clear_line(make):
     with pytest.raises(ReportError, match="nothing-like-it: "):
         table_of(make.basis(), "S", "Na", ("nothing-like-it",))
