@@ -212,7 +212,7 @@ def voltage_profile(
         ion_charge=ION_CHARGES[ion],
         ion_reference=reference,
         x_start=x_start,
-        x_end=x_start + corners[-1].ions,
+        x_end=_snapped(x_start + corners[-1].ions),
         ion_free_formula=format_formula(frame),
         ion_free_mass_g_per_mol=mass,
         ions_in_host=ions_in_host,
@@ -280,8 +280,8 @@ def _plateaus(
         plateaus.append(
             Plateau(
                 voltage_v=-gain / (charge * taken_up),
-                x_start=x_start + a.ions,
-                x_end=x_start + b.ions,
+                x_start=_snapped(x_start + a.ions),
+                x_end=_snapped(x_start + b.ions),
                 ion_fraction_start=fraction(x_start + a.ions),
                 ion_fraction_end=fraction(x_start + b.ions),
                 capacity_start_mah_per_g=a.ions * mah_per_g_per_ion,
@@ -294,6 +294,11 @@ def _plateaus(
             )
         )
     return tuple(plateaus)
+
+
+def _snapped(x: float) -> float:
+    """Zero where only rounding keeps x from it, so that the host as given is seen as such."""
+    return 0.0 if abs(x) < _SAME_X else x
 
 
 def _notes(

@@ -75,6 +75,14 @@ def test_x_counts_from_the_host_as_given_and_runs_over_the_whole_range(ji2024):
     )
 
 
+@pytest.mark.parametrize("host", ["Na2S2", "Na2S4", "Na2S5", "Na4S10"])
+def test_the_host_as_given_lies_at_zero_exactly(ji2024, host):
+    profile = voltage_profile(ji2024, host)
+    assert 0.0 in [p.x_end for p in profile.plateaus]
+    assert 0.0 in [p.x_start for p in profile.plateaus]
+    assert voltage_profile(ji2024, "Na2S").x_end == 0.0
+
+
 def test_from_the_host_as_given(ji2024):
     rest = voltage_profile(ji2024, "na2s2", from_charged=False)
     assert [p.voltage_v for p in rest.plateaus] == pytest.approx([1.72])
