@@ -126,9 +126,9 @@ def kinetic_path(
     composition, _ = entry_set.composition_of(host)
     hull = Hull(entry_set, {*composition, ion})
     staying = _staying(entry_set, equilibrium, composition)
-    reasons = _named_keys(entry_set, hull, named, staying)
-    if limit is not None:
-        reasons |= _shallow_keys(hull, limit, staying)
+    reasons = _shallow_keys(hull, limit, staying) if limit is not None else {}
+    # A phase that was named is skipped for that, however shallow it is.
+    reasons |= _named_keys(entry_set, hull, named, staying)
     kinetic = voltage_profile(entry_set.without(reasons), host, ion, from_charged=from_charged, references=references)
     on_path = _path(equilibrium)
     return KineticPath(

@@ -48,6 +48,15 @@ def test_limit_and_list_together(ji2024):
     }
 
 
+def test_a_phase_that_is_named_and_shallow_is_skipped_as_named(ji2024):
+    path = kinetic_path(ji2024, "S", "Na", 0.025, skip=["na2s2"])
+    assert {s.phase: s.reason for s in path.skipped} == {
+        "na2s2": "named",
+        "na2s4": "shallower than 25 meV/atom",
+        "na2s5": "shallower than 25 meV/atom",
+    }
+
+
 def test_nothing_is_shallow_enough(ji2024):
     path = kinetic_path(ji2024, "S", "Na", 0.001)
     assert path.notes == ("no phase is shallow enough to be skipped",)
