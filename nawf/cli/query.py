@@ -134,7 +134,7 @@ def _row(document: ResultDocument) -> dict[str, Any]:
     return {
         "result_id": document.result_id,
         "formula": document.card.formula,
-        "value": _value(document),
+        "value": None if document.verdict.failed else _value(document),
         "verdict": str(document.verdict.level),
         "engine": document.provenance.engine,
         "finished_at": document.provenance.finished_at.strftime("%Y-%m-%d %H:%M"),

@@ -204,6 +204,17 @@ def test_quality(filled: Nawf) -> None:
     assert [row["phase"] for row in tables[3]["rows"]] == ["s-alpha", "na3ps4-alpha"]
 
 
+def test_a_list_of_results_has_no_values_of_failed_ones(filled: Nawf) -> None:
+    rows = rows_of(filled("query", "--format", "json"))
+    assert {row["verdict"] for row in rows if row["value"] is None} == {"fail"}
+    assert all(row["value"] for row in rows if row["verdict"] != "fail")
+    listed = filled("query", "--verdict", "fail").out
+    assert "–" in listed
+    assert "GPa" not in listed
+    (name,) = [row["result_id"] for row in rows if row["result_id"].startswith("na3ps4-alpha/elastic")]
+    assert "bulk_hill_gpa" in filled("query", "show", name).out
+
+
 def test_limits_of_the_rules(filled: Nawf) -> None:
     assert "Rules and their limits" not in filled("report", "quality").out
     tables = json.loads(filled("report", "quality", "--limits", "--format", "json").out)
