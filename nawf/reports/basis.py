@@ -199,7 +199,7 @@ class Basis:
                 if within is None or el in within
             )
             by_choice.setdefault(text, []).append(condition.label)
-        lines = [f"Element references: {text} ({', '.join(labels)})" for text, labels in by_choice.items()]
+        lines = [f"Element references: {text} ({', '.join(labels)})" for text, labels in by_choice.items() if text]
         for condition, entry_set in self.entry_sets.items():
             elements = [el for el in entry_set.elements if within is None or el in within]
             lines += [f"Note: {note}." for note in extrapolation_notes(elements, condition)]

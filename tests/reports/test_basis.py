@@ -42,6 +42,12 @@ def test_references_are_named_once_for_all_conditions_that_share_them(make):
     assert "Element references: Na = na-bcc, S = s-beta (300 K)" in text
 
 
+def test_references_are_not_spoken_of_where_there_are_none(make):
+    energetics = make.energetics({"na": ("Na", 0.0)}, na={"vibrations": None})
+    lines = [n for n in make.basis(energetics, (300,)).notes() if n.startswith("Element references")]
+    assert lines == ["Element references: Na = na (static)"]
+
+
 def test_named_references_are_marked(make):
     phases = make.ji2024 | {"s-beta": ("S8", 0.01)}
     text = notes(make.basis(make.energetics(phases), references={"S": "s-beta"}))
