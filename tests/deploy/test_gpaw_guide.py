@@ -11,9 +11,9 @@ from nawf.thermo.entries import parse_formula
 
 GUIDE = Path(__file__).resolve().parents[2] / "deploy" / "gpaw.md"
 ENGINES = ("gpaw", "chgnet-r2scan")
-COMPOUNDS = ("Na2S", "Na2S2")
-# GPAW's results of these are not there yet.
-MISSING = "na2s4,na2s5-alpha"
+COMPOUNDS = ("Na2S", "Na2S2", "Na2S4")
+# GPAW's results of it are not there yet.
+MISSING = "na2s5-alpha"
 J_PER_MOL_PER_EV = 96485.33212
 PLAIN = str.maketrans("₀₁₂₃₄₅₆₇₈₉−", "0123456789-")
 
@@ -87,7 +87,7 @@ def test_hull_depths(rows):
 
 def test_voltages(rows):
     written = table("plateau, V")
-    steps = [("S", "Na2S2"), ("Na2S2", "Na2S")]
+    steps = [("S", "Na2S4"), ("Na2S4", "Na2S2"), ("Na2S2", "Na2S")]
     assert set(written) == {f"{before} to {after}" for before, after in steps}
     for column, engine in enumerate(ENGINES):
         found = [row["voltage_v"] for row in rows("voltage", engine, "--host", "S") if row["path"] == "equilibrium"]
@@ -97,6 +97,27 @@ def test_voltages(rows):
     for before, after in steps:
         cell = written[f"{before} to {after}"][2]
         assert digits(published_voltage_v(before, after), cell) == cell
+    measured = zip(
+        *(p.values.values() for p in (literature.MEASURED_DISCHARGE_V, literature.MEASURED_CHARGE_V)), strict=True
+    )
+    assert [cells[3] for cells in written.values()] == [f"{low:.2f} to {high:.2f}" for low, high in measured]
+
+
+def test_what_is_said_of_the_differences(rows):
+    """From the formation energies alone: a difference for each atom of a formula unit."""
+    words = " ".join(GUIDE.read_text(encoding="utf-8").split())
+    found = {row["formula"]: row["formation_energy_static_ev_per_atom"] for row in rows("formation", "gpaw")}
+    per = {"atom": [], "S": [], "Na": []}
+    for formula in COMPOUNDS:
+        atoms = parse_formula(formula)
+        deeper_mev = 1e3 * (literature.FORMATION_ENERGY_EV_PER_ATOM.value_of(formula) - found[formula])
+        for what, values in per.items():
+            values.append(round(deeper_mev * sum(atoms.values()) / atoms.get(what, sum(atoms.values()))))
+    first, second, third = per["atom"]
+    assert f"{first} meV/atom in Na₂S, {second} in Na₂S₂ and {third} in Na₂S₄" in words
+    for element, how in (("S", "sulfur atom that is {} meV"), ("Na", "sodium atom {}:")):
+        first, second, third = per[element]
+        assert how.format(f"{first}, {second} and {third}") in words
 
 
 def test_every_reference_result_of_gpaw_is_fit_to_be_shown():
@@ -108,6 +129,7 @@ def test_every_reference_result_of_gpaw_is_fit_to_be_shown():
         "p-black",
         "na2s",
         "na2s2-alpha",
+        "na2s4",
         "na3p-p63mmc",
         "na3ps4-alpha",
     }
