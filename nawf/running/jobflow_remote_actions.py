@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nawf.running.backend import JobState, Outcome
+from nawf.running.jobflow_remote_batches import STATES as WITH_A_BATCH
+from nawf.running.jobflow_remote_batches import let_go, taken_back
 from nawf.running.jobflow_remote_locks import release
 
 PATIENCE_S = 10
@@ -26,7 +28,8 @@ def resume(controller: Any, jobs: Sequence[JobState]) -> Outcome:
     def one(job: JobState) -> None:
         if job.stuck:
             release(controller, job)
-        elif _state(controller, job) in ("PAUSED", "USER_STOPPED"):
+        elif (info := _info(controller, job)).state.value in ("PAUSED", "USER_STOPPED"):
+            let_go(controller.project, info)
             controller.resume_job(db_id=job.id, wait=PATIENCE_S)
         else:
             _retried(controller, job)
@@ -35,16 +38,19 @@ def resume(controller: Any, jobs: Sequence[JobState]) -> Outcome:
 
 
 def cancel(controller: Any, jobs: Sequence[JobState]) -> Outcome:
-    """Take jobs out of the queue.
+    """Take jobs out of the queue, but for those that a batch job of it is calculating.
 
     What waits for others goes first: some steps may start when what they wait for is stopped.
     """
     by_kind = sorted(jobs, key=lambda job: job.backend_state != "WAITING")
 
     def one(job: JobState) -> None:
-        state = _state(controller, job)
-        if state == "WAITING":
+        info = _info(controller, job)
+        if info.state.value == "WAITING":
             controller.pause_job(db_id=job.id, wait=PATIENCE_S)
+        elif info.state.value in WITH_A_BATCH:
+            with taken_back(controller.project, info):
+                controller.stop_job(db_id=job.id, wait=PATIENCE_S)
         else:
             controller.stop_job(db_id=job.id, wait=PATIENCE_S)
 
@@ -61,6 +67,7 @@ def _retried(controller: Any, job: JobState) -> None:
     if state == "REMOTE_ERROR" and before in _STEPS_BEFORE_A_RUN and _FILE_IS_GONE not in error:
         controller.retry_job(db_id=job.id, wait=PATIENCE_S)
         return
+    let_go(controller.project, info)
     try:
         controller.rerun_job(db_id=job.id, wait=PATIENCE_S)
     except ValueError as error:
@@ -91,10 +98,6 @@ def _why(message: str) -> str:
     if "not the last index" in message or "not the highest index" in message:
         return "what came of it has been calculated already"
     return message.splitlines()[0] if message else "jobflow-remote refuses"
-
-
-def _state(controller: Any, job: JobState) -> str:
-    return str(_info(controller, job).state.value)
 
 
 def _info(controller: Any, job: JobState) -> Any:
