@@ -14,7 +14,10 @@ PATIENCE_S = 10
 """For a lock of the runner, which holds one while it advances a job."""
 
 _STEPS_BEFORE_A_RUN = frozenset({"CHECKED_OUT", "UPLOADED", "SUBMITTED", "RUNNING", "RUN_FINISHED", "DOWNLOADED"})
+_FAILED = frozenset({"FAILED", "REMOTE_ERROR"})
 _FILE_IS_GONE = "does not exist"
+_WAS_GONE_ON_FROM = "The child of Job"
+"""Begins jobflow-remote's refusal of a job whose children have done without it."""
 
 
 def retry(controller: Any, jobs: Sequence[JobState]) -> Outcome:
@@ -67,11 +70,13 @@ def _retried(controller: Any, job: JobState) -> None:
     if state == "REMOTE_ERROR" and before in _STEPS_BEFORE_A_RUN and _FILE_IS_GONE not in error:
         controller.retry_job(db_id=job.id, wait=PATIENCE_S)
         return
+    if state not in _FAILED:
+        raise ValueError(f"it is {state} by now")
     let_go(controller.project, info)
     try:
         controller.rerun_job(db_id=job.id, wait=PATIENCE_S)
-    except ValueError as error:
-        if "Use the 'force' option" not in str(error):
+    except ValueError as refusal:
+        if not str(refusal).startswith(_WAS_GONE_ON_FROM) or _info(controller, job).state.value not in _FAILED:
             raise
         # What builds on it did without it (the strained cells that collecting them may lack): it is repeated too.
         controller.rerun_job(db_id=job.id, wait=PATIENCE_S, force=True)

@@ -10,7 +10,7 @@ import yaml
 pytest.importorskip("jobflow_remote")
 
 import jobflow_remote
-from jobflow import Flow, job
+from jobflow import Flow, JobConfig, OnMissing, job
 from pymongo.uri_parser import parse_uri
 
 from nawf.running.backend import Selection
@@ -79,9 +79,11 @@ def new_queue(tmp_path, mongo_uri, monkeypatch):
     return lambda worker=None: Queue(tmp_path, mongo_uri, worker or {"type": "local"})
 
 
-def unit(name):
-    made = job(operator.add)(1, 1)
+def unit(name, *parents):
+    """A job that does without parents that failed, as what collects strained cells does."""
+    made = job(operator.add)(*([parent.output for parent in parents] or [1]), 1)
     made.name = name
+    made.config = JobConfig(on_missing_references=OnMissing.NONE)
     return made
 
 
@@ -148,3 +150,40 @@ def test_a_worker_that_does_not_answer_is_a_reason(new_queue):
     assert changed == []
     assert refused["far"].startswith("worker cells does not answer")
     assert queue.states() == {"far": "BATCH_SUBMITTED"}
+
+
+@pytest.mark.parametrize("action", ["retry", "resume"])
+@pytest.mark.parametrize("state", ["COMPLETED", "RUNNING", "SUBMITTED", "BATCH_RUNNING", "STOPPED", "DOWNLOADED"])
+def test_what_has_gone_on_since_it_was_looked_at_is_left_alone(new_queue, action, state):
+    queue = new_queue()
+    queue.submit(unit("cell"))
+    queue.put("cell", "FAILED")
+    seen = queue.jobs()
+    queue.put("cell", state)
+    outcome = getattr(queue.backend, action)(seen)
+    assert words(outcome) == ([], {"cell": f"it is {state} by now"})
+    assert queue.states() == {"cell": state}
+
+
+@pytest.mark.parametrize("state", ["READY", "WAITING"])
+def test_what_another_one_has_put_back_counts_as_begun_again(new_queue, state):
+    queue = new_queue()
+    queue.submit(unit("cell"))
+    queue.put("cell", "FAILED")
+    seen = queue.jobs()
+    queue.put("cell", state)
+    assert words(queue.backend.retry(seen)) == (["cell"], {})
+    assert queue.states() == {"cell": state}
+
+
+@pytest.mark.parametrize("action", ["retry", "resume"])
+def test_what_was_made_without_a_failed_cell_is_made_again(new_queue, action):
+    queue = new_queue()
+    cell = unit("cell")
+    collect = unit("collect", cell)
+    queue.submit(cell, collect, unit("analyse", collect))
+    for step, state in (("cell", "FAILED"), ("collect", "COMPLETED"), ("analyse", "COMPLETED")):
+        queue.put(step, state)
+    failed = [found for found in queue.jobs() if found.step == "cell"]
+    assert words(getattr(queue.backend, action)(failed)) == (["cell"], {})
+    assert queue.states() == {"cell": "READY", "collect": "WAITING", "analyse": "WAITING"}
