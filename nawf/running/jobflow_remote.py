@@ -126,8 +126,7 @@ class JobflowRemote:
                 flow,
                 name_filter=name,
                 worker=self._worker(kind),
-                # Empty means those of the worker; nothing would mean those of the job that makes others.
-                resources=dict(self._cluster.resources.get(kind.value, {})),
+                resources=self._resources(kind),
                 dynamic=True,
             )
 
@@ -158,6 +157,17 @@ class JobflowRemote:
         if kind is StepKind.ANALYSIS:
             return self._cluster.analysis_worker or main
         return (self._cluster.batch_worker if kind in MANY_CELLS else "") or main
+
+    def _resources(self, kind: StepKind) -> dict[str, Any]:
+        """What a kind of step asks of the queue: what its worker does, but for what the settings say.
+
+        Empty means those of the worker; nothing would mean those of the job that makes others.
+        """
+        own = self._cluster.resources.get(kind.value)
+        worker = self._project.workers.get(self._worker(kind))
+        if not own or worker is None:
+            return {}
+        return {key: value for key, value in {**(worker.resources or {}), **own}.items() if value is not None}
 
     @cached_property
     def _controller(self) -> Any:

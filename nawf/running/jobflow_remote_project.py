@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from nawf.running.backend import QueueError
+from nawf.running.step_kinds import MANY_CELLS
 from nawf.settings import ClusterSettings
 from nawf.store.location import is_mongo, redacted
 from nawf.store.stores import open_stores
@@ -100,7 +101,7 @@ def reached(project: str) -> Iterator[None]:
 
 
 def check_project(project: Any, cluster: ClusterSettings, controller: Any, location: str) -> None:
-    """See that workers are there, the queue is set up, and results go to nawf's store.
+    """See that workers are there and get what they are to ask for, the queue is set up, and results go to the store.
 
     Raises
     ------
@@ -142,6 +143,14 @@ def _check_workers(project: Any, cluster: ClusterSettings, where: str) -> None:
     if cluster.batch_worker and project.workers[cluster.batch_worker].batch is None:
         raise QueueError(
             f"worker {cluster.batch_worker!r} is no batch worker", where=where, hint="give it a section batch: ..."
+        )
+    idle = [kind.value for kind in MANY_CELLS if cluster.resources.get(kind.value)] if cluster.batch_worker else []
+    if idle:
+        raise QueueError(
+            f"resources of {' and '.join(sorted(idle))} have no effect: these cells share the batch jobs of worker "
+            f"{cluster.batch_worker!r}",
+            where=where,
+            hint="set resources of that worker in the project file, or leave out batch_worker",
         )
 
 
