@@ -33,10 +33,13 @@ _REMEDIES = (
     ("type information on POSCAR and POTCAR are incompatible", _POTCAR),
     ("number of potentials on File POTCAR incompatible", _POTCAR),
     ("No space left on device", "make room in run_folder"),
+    ("error while loading shared libraries", "load what VASP was built with where jobs run, such as its modules"),
 )
 """What VASP says, and what to do about it."""
-_NOT_TELLING = re.compile(r"I REFUSE TO CONTINUE WITH THIS SICK JOB|^[A-Z]{3}: +\d|^N +E +dE|^\d+ F= ")
-"""The farewell, and the tables of electronic and ionic steps."""
+_FAREWELL = "I REFUSE TO CONTINUE WITH THIS SICK JOB"
+_ELECTRONIC = re.compile(r"^ *[A-Z]{3}: +\d", re.MULTILINE)
+_GOES_ON = re.compile(r"^[A-Z]{3}: +\d|^N +E +dE|^\d+ F= |^entering main loop|^bond charge predicted")
+"""Lines of a run that goes on: what it said before is not what ended it."""
 
 
 def cause_of(error: CustodianError, folder: Path) -> str:
@@ -57,7 +60,7 @@ def hint_for(folder: Path) -> str:
 
 
 def last_words(folder: Path) -> str:
-    """Last lines of the log, and those of the error stream, without frames and farewell."""
+    """Last lines of the log and of the error stream, without frames and farewell; none of a run that just stops."""
     return "; ".join(filter(None, (_last_lines(folder / name) for name in (_OUT, _ERR))))
 
 
@@ -67,6 +70,8 @@ def _incomplete(error: CustodianError, folder: Path) -> str:
     empty = [name for name in FILES_NEEDED if not _has_content(folder / name)]
     what = f"{' and '.join(empty)} missing or empty" if empty else "vasprun.xml breaks off"
     n_steps = ionic_steps(folder)
+    if n_steps == 0 and _ELECTRONIC.search(_text(folder / "OSZICAR")):
+        return f"{what} in the first ionic step"
     return f"{what} after {n_steps} ionic step{'' if n_steps == 1 else 's'}"
 
 
@@ -93,7 +98,8 @@ def _text(path: Path) -> str:
 def _last_lines(path: Path) -> str:
     text = _text(path)
     lines = [" ".join(line.strip(" |-").split())[:_LONGEST_LINE] for line in text.splitlines()]
-    telling = [line for line in lines if re.search("[A-Za-z]", line) and not _NOT_TELLING.search(line)]
+    begin = max((n for n, line in enumerate(lines, start=1) if _GOES_ON.search(line)), default=0)
+    telling = [line for line in lines[begin:] if re.search("[A-Za-z]", line) and _FAREWELL not in line]
     return " / ".join(telling[-_LAST_LINES:])
 
 

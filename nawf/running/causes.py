@@ -22,12 +22,17 @@ _ELECTRONIC_ERRORS = (
 _IONIC_ERRORS = (
     "brions|eddrmm_ions|posmap|positive_energy|positive energy|potim|zbrent|bravais|ksymm|rhosyg|max_force"
 )
+_NO_RESULT = r"VASP ended without a result: [^;(]*"
+_CANNOT_START = (
+    r"error while loading shared libraries|(?i:licen[cs]e)|srun: (error|fatal): Unable|srun: fatal|"
+    r"launch failed|exit code 12[67]|execv|cannot execute|No such file|[Pp]ermission denied|not found"
+)
 
 PATTERNS: tuple[tuple[Cause, str], ...] = (
     # The queue of the cluster.
     (Cause.WALLTIME, r"DUE TO TIME LIMIT|\bTIMEOUT\b|walltime \d+ exceeded limit|TERM_RUNLIMIT"),
-    (Cause.NODE, r"DUE TO NODE FAIL|NODE_FAIL|DUE TO PREEMPTION|DUE to SIGNAL Terminated|node failure"),
-    (Cause.MEMORY, r"oom[-_]kill|[Oo]ut [Oo]f [Mm]emory|OUT_OF_MEMORY|Exceeded (job|step) memory limit"),
+    (Cause.NODE, r"DUE TO NODE FAIL|NODE_FAIL|DUE TO PREEMPTION|DUE to SIGNAL Terminated|[Nn]ode failure"),
+    (Cause.MEMORY, r"(?i)oom[-_]kill|out[ _-]of[ _-]memory|Exceeded (job|step) memory limit"),
     (Cause.KILLED, r"\*\*\* (JOB|STEP) \S+ ON \S+ CANCELLED AT"),
     # nawf's own words.
     (Cause.WALLTIME, r"VASP was asked to stop, as it is when the time of the batch job runs out"),
@@ -35,7 +40,7 @@ PATTERNS: tuple[tuple[Cause, str], ...] = (
     (Cause.POTCAR, r"information on POSCAR and POTCAR are incompatible|POTCAR\S* (is|are) (missing|not found)"),
     (
         Cause.DISK,
-        r"No space left on device|[Dd]isk quota exceeded|Read-only file system|Stale file handle|\[Errno 5\]",
+        r"(?i)no space left on device|disk quota exceeded|read-only file system|stale file handle|\[errno 5\]",
     ),
     (Cause.MEMORY, r"\bMemoryError\b|[Cc]an(no|')t allocate memory|insufficient virtual memory|std::bad_alloc"),
     (Cause.SETTINGS, r"nawf\.errors\.(Engine|Input|Campaign|Structure)Error"),
@@ -58,8 +63,10 @@ PATTERNS: tuple[tuple[Cause, str], ...] = (
     (Cause.ELECTRONIC, r"KohnShamConvergenceError|Did not converge!|NonConvergingErrorHandler|LargeSigmaHandler"),
     (Cause.IONIC, r"no strained cell has a stress|relaxation did not converge"),
     (Cause.CODE, r"Segmentation fault|forrtl: severe|SIGSEGV"),
-    # Ended without a word.
-    (Cause.KILLED, r"VASP ended without a result: .*(breaks off|missing or empty)|killed by signal|\bKilled\b"),
+    # Ended by a signal, or without a word in the midst of things; what never began would never end well.
+    (Cause.KILLED, r"(?i:killed by signal|on signal (9|15)\b)|\bKilled\b|tasks? \S+: Terminated"),
+    (Cause.KILLED, rf"{_NO_RESULT}(after [1-9]\d* ionic steps?|in the first ionic step)\b(?!; VASP's last words)"),
+    (Cause.SETTINGS, rf"{_NO_RESULT}after 0 ionic steps; VASP's last words: .*({_CANNOT_START})"),
     (Cause.KILLED, r"likely killed before|output file \S+ was not present|was killed|[Ll]ost run"),
 )
 _SEARCHES = tuple((cause, re.compile(pattern)) for cause, pattern in PATTERNS)

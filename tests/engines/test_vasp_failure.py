@@ -43,6 +43,31 @@ def test_last_words_are_without_frames_tables_and_farewell(folder):
     assert last_words(folder) == ""
 
 
+def test_what_vasp_said_before_it_went_on_is_not_its_last(folder):
+    """A run that is killed says nothing; its log ends with a step, after the notes of its start."""
+    start = " FFT: planning ...\n WAVECAR not read\n entering main loop\n"
+    electronic = "       N       E                     dE\nDAV:   1    -0.123E+02   -0.1E+02\n"
+    for log in (
+        start,
+        start + electronic,
+        start + electronic + SUMMARY,
+        start + SUMMARY + " bond charge predicted\n",
+    ):
+        (folder / "vasp.out").write_text(log)
+        assert last_words(folder) == ""
+    (folder / "vasp.out").write_text(start + electronic + " ERROR FEXCP: supplied exchange table too small\n")
+    assert last_words(folder) == "ERROR FEXCP: supplied exchange table too small"
+    (folder / "vasp.out").write_text(" LICENSE: no server\n")
+    assert last_words(folder) == "LICENSE: no server"
+
+
+def test_a_run_that_got_into_its_first_step_is_told_from_one_that_did_not_start(folder):
+    (folder / "OSZICAR").write_text("       N       E                     dE\nDAV:   1    -0.123E+02   -0.1E+02\n")
+    assert cause_of(refused(), folder) == "vasprun.xml breaks off in the first ionic step"
+    (folder / "OSZICAR").write_text("")
+    assert cause_of(refused(), folder) == "OSZICAR missing or empty after 0 ionic steps"
+
+
 @pytest.mark.parametrize(
     ("file", "said", "hint"),
     [
@@ -51,6 +76,7 @@ def test_last_words_are_without_frames_tables_and_farewell(folder):
         ("vasp.out", "WARNING: type information on POSCAR and POTCAR are incompatible", "look at potcar_folder"),
         ("vasp.out", "ERROR: number of potentials on File POTCAR incompatible with number", "look at potcar_folder"),
         ("std_err.txt", "forrtl: No space left on device", "make room in run_folder"),
+        ("std_err.txt", "vasp_std: error while loading shared libraries: libmkl.so", "load what VASP was built with"),
     ],
 )
 def test_what_to_do_about_a_known_cause_comes_first(folder, file, said, hint):

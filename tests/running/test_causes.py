@@ -15,6 +15,7 @@ KILLED = (
     "killed before completing"
 )
 VASP = "nawf.errors.CalculationError: na2s relax 1: VASP ended without a result: "
+NOT_STARTED = VASP + "CONTCAR, OSZICAR and OUTCAR missing or empty after 0 ionic steps; VASP's last words: "
 SEE = " (see /runs/na2s/relax-1-afa2ece65fd3/attempt-01; a repeated run goes on from its last geometry)"
 
 
@@ -46,6 +47,24 @@ SEE = " (see /runs/na2s/relax-1-afa2ece65fd3/attempt-01; a repeated run goes on 
         (VASP + "vasprun.xml breaks off after 1 ionic step; VASP's last words: No space left on device", Cause.DISK),
         (VASP + "vasprun.xml breaks off after 2 ionic steps" + SEE, Cause.KILLED),
         (VASP + "CONTCAR missing or empty after 7 ionic steps" + SEE, Cause.KILLED),
+        (VASP + "CONTCAR missing or empty in the first ionic step" + SEE, Cause.KILLED),
+        (NOT_STARTED + "srun: error: n1: tasks 0-31: Killed" + SEE, Cause.KILLED),
+        (NOT_STARTED + "= KILLED BY SIGNAL: 9 (Killed)" + SEE, Cause.KILLED),
+        (NOT_STARTED + "mpirun noticed that process rank 3 exited on signal 15 (Terminated)" + SEE, Cause.KILLED),
+        (NOT_STARTED + "vasp_std: error while loading shared libraries: libmkl_rt.so.2: cannot", Cause.SETTINGS),
+        (NOT_STARTED + "Could not check out a license: no server" + SEE, Cause.SETTINGS),
+        (NOT_STARTED + "srun: error: Unable to create step for job 7: More processors requested", Cause.SETTINGS),
+        (NOT_STARTED + "srun: error: n1: task 0: Exited with exit code 127" + SEE, Cause.SETTINGS),
+        (NOT_STARTED + "slurmstepd: error: execve(): vasp_std: No such file or directory" + SEE, Cause.SETTINGS),
+        (NOT_STARTED + "srun: error: Node failure on n1" + SEE, Cause.NODE),
+        (NOT_STARTED + "internal error in subroutine IBZKPT: Tetrahedron method fails" + SEE, Cause.CODE),
+        (NOT_STARTED.partition(";")[0] + SEE, Cause.CODE),
+        (VASP + "vasprun.xml breaks off after 2 ionic steps; VASP's last words: a cell too flat" + SEE, Cause.CODE),
+        (VASP + "StdErrHandler found out_of_memory, and there is no correction left to try" + SEE, Cause.MEMORY),
+        ("nawf.errors.InputError: runs/x: cannot be written: no space left on device", Cause.DISK),
+        ("nawf.errors.InputError: runs/x: cannot be written: disk quota exceeded", Cause.DISK),
+        ("nawf.errors.InputError: runs/x: cannot be written: read-only file system", Cause.DISK),
+        ("nawf.errors.InputError: runs/x: cannot be written: permission denied", Cause.SETTINGS),
         (VASP + "VaspErrorHandler found zbrent 5 times, and the corrections did not help" + SEE, Cause.IONIC),
         (VASP + "VaspErrorHandler found pssyevx, and there is no correction left to try" + SEE, Cause.ELECTRONIC),
         (VASP + "VaspErrorHandler found edddav 5 times, and the corrections did not help" + SEE, Cause.ELECTRONIC),
