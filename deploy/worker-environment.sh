@@ -12,11 +12,14 @@ source "$HOME/nawf/.venv/bin/activate"
 # One thread for each rank, unless VASP was built for more.
 export OMP_NUM_THREADS=1
 
-# How VASP is called here, where its potentials are, and where runs are kept and taken up again after they were cut
-# off: a folder that all nodes see and nobody cleans between two jobs.
+# How VASP is called here, and where its potentials are: for engine vasp, set the folder that has
+# POT_PAW_PBE_64/Na_pv/POTCAR and so on. A rehearsal needs none of it.
 export NAWF_VASP_COMMAND="srun vasp_std"
 export NAWF_VASP_GAMMA_COMMAND="srun vasp_gam"
-export NAWF_POTCAR_FOLDER="$HOME/potcars"
+#   export NAWF_POTCAR_FOLDER="$HOME/potcars"
+
+# Where runs are kept and taken up again after they were cut off: a folder that all nodes see and nobody cleans between
+# two jobs.
 export NAWF_RUN_FOLDER="${SCRATCH:-$HOME}/nawf-runs"
 
 # FireWorks only: its jobs write to nawf's store themselves. The file has nothing but the password.

@@ -49,6 +49,12 @@ def potcar_library(folder: str, family: str) -> Iterator[None]:
                 SETTINGS[key] = value
 
 
+def has_potcars(folder: str) -> bool:
+    """Whether the folder of POTCARs is there: the one that is given, or else that of pymatgen's setting."""
+    library = folder or SETTINGS.get(_FOLDER)
+    return bool(library) and Path(library).expanduser().is_dir()
+
+
 def input_files(generator: Any, structure: Any, where: str) -> VaspInput:
     """INCAR, KPOINTS, POSCAR and POTCAR of an input set.
 

@@ -10,14 +10,13 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from pymatgen.core import SETTINGS
-
 from nawf.engines.base import EngineSpec
 from nawf.engines.launchers import LAUNCHERS, available_cores, ranks_of
 from nawf.engines.preflight import Finding, run_folder_findings
 from nawf.engines.vasp import REHEARSAL
 from nawf.engines.vasp_options import VaspOptions
-from nawf.engines.vasp_preflight_potcar import potcar_findings, potentials_needed
+from nawf.engines.vasp_potcar import has_potcars
+from nawf.engines.vasp_preflight_potcar import potcar_findings, potentials_needed, stand_ins
 from nawf.engines.vasp_preflight_size import size_findings
 from nawf.engines.vasp_run import check_updates, command_here
 from nawf.errors import EngineError
@@ -44,8 +43,8 @@ def vasp_findings(spec: EngineSpec, options: VaspOptions, tasks: Sequence[PhaseT
     found += _refused(lambda: commands.append(command_here(options, spec.name, "")))
     for command in commands:
         found += _launched(command)
-    if rehearsal and not options.potcar_folder and not SETTINGS.get("PMG_VASP_PSP_DIR"):
-        return tuple(found)  # stand-ins for POTCARs are made as they are needed
+    if rehearsal and not has_potcars(options.potcar_folder):
+        return (*found, *stand_ins(options.potcar_folder))
     needed = potentials_needed(spec.protocol, tasks)
     of_potcars, valence = potcar_findings(needed, options.potcar_folder, rehearsal=rehearsal)
     found += of_potcars

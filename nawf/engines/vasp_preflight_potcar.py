@@ -104,6 +104,13 @@ def potcar_findings(
     return [*_missing(missing, folder), *found], valence
 
 
+def stand_ins(folder: str) -> list[Finding]:
+    """That a rehearsal makes stand-ins, where a setting names a folder that is not there."""
+    if not folder and not SETTINGS.get("PMG_VASP_PSP_DIR"):
+        return []
+    return [Finding("there are no POTCARs, and the rehearsal makes stand-ins", _where(folder))]
+
+
 def _read(potential: Potential) -> PotcarSingle | str | None:
     """The potential, what is wrong with its file, or None without one."""
     try:

@@ -17,7 +17,6 @@ from typing import Any
 from atomate2 import SETTINGS as ATOMATE2
 from atomate2.vasp.jobs.base import get_vasp_task_document
 from custodian.custodian import CustodianError
-from pymatgen.core import SETTINGS as PYMATGEN
 from pymatgen.core import Structure
 
 from nawf.engines.base import Label
@@ -28,7 +27,7 @@ from nawf.engines.vasp_failure import cause_of, hint_for
 from nawf.engines.vasp_handlers import let_be, run_vasp_kwargs
 from nawf.engines.vasp_options import VaspOptions
 from nawf.engines.vasp_outputs import run_record_of, was_stopped
-from nawf.engines.vasp_potcar import input_files, potcar_library
+from nawf.engines.vasp_potcar import has_potcars, input_files, potcar_library
 from nawf.engines.vasp_protocols import Step, input_set, vasp_maker
 from nawf.engines.vasp_resume import Finished, attempts, mark_finished, new_attempt, next_start
 from nawf.engines.word_left import leave_word
@@ -216,10 +215,9 @@ def check_updates() -> None:
 
 
 def _library(options: VaspOptions, engine: str, generator: Any, structure: Structure) -> str:
-    """Folder of POTCARs; a rehearsal without one makes stand-ins."""
-    folder = options.potcar_folder
-    if engine != REHEARSAL or folder or PYMATGEN.get("PMG_VASP_PSP_DIR"):
-        return folder
+    """Folder of POTCARs; a rehearsal makes stand-ins where there is none."""
+    if engine != REHEARSAL or has_potcars(options.potcar_folder):
+        return options.potcar_folder
     generator.structure = structure
     stand_ins = options.root / "stand-in-potcars"
     return str(make_potcar_library(stand_ins, [generator.potcar_functional], generator.potcar_symbols))

@@ -99,7 +99,15 @@ def test_settings_that_change_results(options, monkeypatch):
 
 def test_the_rehearsal_needs_no_potcars_of_anyone(options):
     assert look(options(potcar_folder="", rehearsal_command="vasp_std"), REHEARSAL) == ([], [])
-    stops, _ = look(options(potcar_folder="/nowhere", rehearsal_command="vasp_std"), REHEARSAL)
+    stops, notes = look(options(potcar_folder="/nowhere", rehearsal_command="vasp_std"), REHEARSAL)
+    assert stops == []
+    told = "there are no POTCARs, and the rehearsal makes stand-ins"
+    assert notes == [f"{told} (potcar_folder is /nowhere, which is no folder)"]
+
+
+def test_the_rehearsal_takes_potcars_where_there_is_a_folder_of_them(options, tmp_path):
+    (tmp_path / "empty").mkdir()
+    stops, _ = look(options(potcar_folder=str(tmp_path / "empty"), rehearsal_command="vasp_std"), REHEARSAL)
     assert len(stops) == 1
     assert "no POTCAR of PBE_64 for Na (Na_pv)" in stops[0]
 

@@ -258,10 +258,12 @@ def test_a_missing_potcar_is_one_line(toy_vasp, monkeypatch, tmp_path):
         run(Step.STATIC, toy_vasp.crystal)
 
 
-def test_a_rehearsal_needs_no_potcars(toy_vasp, monkeypatch):
+@pytest.mark.parametrize("folder", ["", "/home/nobody/potcars"])
+def test_a_rehearsal_needs_no_potcars(toy_vasp, monkeypatch, folder):
+    """Nor a folder of them: the one that is set may be on another machine, or not be there yet."""
     from pymatgen.core import SETTINGS
 
-    monkeypatch.delenv("NAWF_POTCAR_FOLDER")
+    monkeypatch.setenv("NAWF_POTCAR_FOLDER", folder)
     monkeypatch.delitem(SETTINGS, "PMG_VASP_PSP_DIR", raising=False)
     found = run(Step.STATIC, toy_vasp.crystal)
     assert "REHEARSAL" in found.calculation["potential_S"]
