@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from nawf.running.step_kinds import StepKind
 from nawf.settings import Settings
 from nawf.store.stores import DATA_STORE, MONGO_DATA, MONGO_OUTPUTS
 
@@ -77,7 +78,8 @@ def test_settings_name_workers_that_the_project_has(path):
     assert cluster.project == loaded.name
     assert {cluster.worker, cluster.analysis_worker, cluster.batch_worker} == set(loaded.workers)
     for kind, resources in cluster.resources.items():
-        script = loaded.workers["calc"].get_scheduler_io().get_submission_script(["true"], dict(resources))
+        worker = cluster.analysis_worker if kind == "analysis" else cluster.worker
+        script = loaded.workers[worker].get_scheduler_io().get_submission_script(["true"], dict(resources))
         assert all(f"--{key}={value}" in script for key, value in resources.items()), kind
     from pymongo.uri_parser import parse_uri
 
@@ -110,6 +112,30 @@ def test_the_files_of_fireworks_are_read_by_it(tmp_path):
     environment = script.index("source /home/YOU/nawf/worker-environment.sh")
     assert environment < next(i for i, line in enumerate(script) if line.startswith("rlaunch "))
     assert not [line for line in script if "$$" in line]
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked"),
+    [
+        ("analysis", {"ntasks=1", "time=00:30:00"}),
+        ("static", {"ntasks=32", "time=04:00:00"}),
+        ("strain", {"ntasks=32", "time=24:00:00"}),
+    ],
+)
+def test_the_queue_of_fireworks_is_asked_for_what_a_step_needs(kind, asked, tmp_path, monkeypatch):
+    """With the settings of the template: jobs of seconds do not ask for the cores of a calculation."""
+    fireworks = pytest.importorskip("fireworks")
+    from nawf.running.fireworks import FireWorksQueue
+    from nawf.running.fireworks_files import load_adapter
+
+    for name, file in {"LAUNCHPAD_LOC": "my_launchpad.yaml", "FWORKER_LOC": "my_fworker.yaml"}.items():
+        monkeypatch.setattr(fireworks.fw_config, name, str(DEPLOY / "fireworks" / file))
+    queue = FireWorksQueue(Settings.model_validate(read(DEPLOY / "nawf.yaml")).cluster)
+    adapter = load_adapter(DEPLOY / "fireworks" / "my_qadapter.yaml")
+    # As qlaunch does with what a firework has for the queue.
+    adapter.update(queue.resources(StepKind(kind)))
+    lines = adapter.get_script_str(str(tmp_path)).splitlines()
+    assert {f"#SBATCH --{line}" for line in {"partition=main", "nodes=1", *asked}} <= set(lines)
 
 
 def test_mongodb_listens_here_only_has_a_password_and_keeps_its_data():
@@ -175,6 +201,7 @@ def test_the_environment_of_a_worker_prints_nothing_and_sets_what_nawf_reads(tmp
     settings = load_settings(environment=variables, folder=tmp_path)
     assert settings.vasp_command == "srun vasp_std"
     assert settings.run_folder == f"{tmp_path}/nawf-runs"
+    assert settings.potcar_folder == ""  # of a folder that is not there yet
     assert done.stderr == b""
 
 
