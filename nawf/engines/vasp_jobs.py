@@ -181,10 +181,15 @@ def vasp_stresses(vasp: Vasp, cells: StrainedCells, label: Label) -> Response:
 
 @job(config=JobConfig(on_missing_references=OnMissing.NONE))
 def vasp_other_stresses(vasp: Vasp, cells: StrainedCells, first: CellOutput | None, label: Label) -> Response:
-    """Stresses of the second strained cell and all after; with spin where the first ended without a result."""
+    """Stresses of the second strained cell and all after; where the first ended without one, of it too, with spin.
+
+    It may have been cut off. What came of it is here, so it could not be taken up again; among the others it can.
+    """
     spin = first is None or first.non_magnetic is not True
-    runs = [_strained(vasp, cells, n, spin, label) for n in range(2, len(cells.strains) + 1)]
-    end = vasp_collect_stresses(cells, [first, *(run.output for run in runs)], label)
+    numbers = range(1 if first is None else 2, len(cells.strains) + 1)
+    runs = [_strained(vasp, cells, n, spin, label) for n in numbers]
+    outputs = [run.output for run in runs]
+    end = vasp_collect_stresses(cells, outputs if first is None else [first, *outputs], label)
     return Response(replace=Flow([*runs, end], output=end.output, name="stresses"))
 
 

@@ -15,6 +15,9 @@ from nawf.running.submit import stage_of
 if TYPE_CHECKING:
     from nawf.campaigns.plan import Plan
 
+_HANDS_ON = "store_inputs"
+"""Name of all jobs of jobflow that hand on the output of others."""
+
 
 class StepStage(StrEnum):
     """Where a property of a phase stands, from the worst to the best.
@@ -97,13 +100,22 @@ class Status:
 def newest(jobs: Sequence[JobState]) -> tuple[JobState, ...]:
     """Jobs of the newest submission of every phase, property and intended fingerprint.
 
+    A job that failed and whose submission has begun the same step anew is left out.
+
     Parameters
     ----------
     jobs : sequence of JobState
         Oldest submission first.
     """
     flows = {(job.phase, job.property, job.intent): job.flow for job in jobs}
-    return tuple(job for job in jobs if flows[job.phase, job.property, job.intent] == job.flow)
+    last = {(job.flow, job.phase, job.property, job.step): job for job in jobs}
+
+    def is_anew(job: JobState) -> bool:
+        is_one_of_many = job.step.startswith(_HANDS_ON)
+        other = last[job.flow, job.phase, job.property, job.step]
+        return job.stage is Stage.FAILED and not is_one_of_many and other is not job
+
+    return tuple(job for job in jobs if flows[job.phase, job.property, job.intent] == job.flow and not is_anew(job))
 
 
 def status_of(plan: Plan | None, jobs: Sequence[JobState]) -> Status:
@@ -148,6 +160,9 @@ def status_of(plan: Plan | None, jobs: Sequence[JobState]) -> Status:
 def past_jobs(plan: Plan | None, jobs: Sequence[JobState]) -> tuple[JobState, ...]:
     """Jobs that failed or were stopped, and that nobody needs: what they were for is done, or cannot be done.
 
+    A strained cell that was cut off is needed also where its submission has made the tensor without it: the cell goes
+    on, and the tensor is made again.
+
     Parameters
     ----------
     plan : Plan or None
@@ -163,9 +178,19 @@ def past_jobs(plan: Plan | None, jobs: Sequence[JobState]) -> tuple[JobState, ..
     groups: dict[tuple[str, str, str], list[JobState]] = {}
     for job in jobs:
         groups.setdefault((job.phase, job.property, job.intent), []).append(job)
-    settled |= {key for key, own in groups.items() if stage_of(own) is Stage.DONE}
-    over = (Stage.FAILED, Stage.STOPPED)
-    return tuple(job for job in jobs if job.stage in over and (job.phase, job.property, job.intent) in settled)
+    made = {key for key, own in groups.items() if stage_of(own) is Stage.DONE}
+
+    def is_past(job: JobState) -> bool:
+        key = job.phase, job.property, job.intent
+        if job.stage not in (Stage.FAILED, Stage.STOPPED):
+            return False
+        return not _was_cut_off(job) if key in made else key in settled
+
+    return tuple(job for job in jobs if is_past(job))
+
+
+def _was_cut_off(job: JobState) -> bool:
+    return job.stage is Stage.FAILED and job.cause is not None and job.cause.is_resumable
 
 
 def _step(phase: str, prop: str, jobs: Sequence[JobState], otherwise: StepStage) -> StepStatus:
@@ -194,7 +219,7 @@ def next_commands(status: Status, campaign: str, options: str = "") -> list[str]
     name = f" {campaign}" if campaign else ""
     stages = status.counts
     failed = status.of_stage(Stage.FAILED)
-    resumable = [job for job in failed if job.cause is not None and job.cause.is_resumable]
+    resumable = [job for job in failed if _was_cut_off(job)]
     lines = []
     stuck = any(job.stuck for job in status.jobs)
     if StepStage.STOPPED in stages or stuck or resumable:

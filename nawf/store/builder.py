@@ -67,7 +67,7 @@ def build(
     for raw in _newest(stores, phases):
         nawf = raw["metadata"]["nawf"]
         key = (nawf["phase"], nawf["property"], nawf["intent"])
-        if not rebuild and known.get(key) == (raw["uuid"], raw["index"], SCHEMA_VERSION):
+        if not rebuild and known.get(key) == (raw["uuid"], raw["index"], str(raw["completed_at"]), SCHEMA_VERSION):
             summary.unchanged += 1
             continue
         document, problem = _document(stores, raw, polymorphs)
@@ -80,8 +80,8 @@ def build(
     return summary
 
 
-def _known(stores: Stores, phases: Collection[str] | None) -> dict[tuple[str, str, str], tuple[str, int, int]]:
-    """What each built document was built from."""
+def _known(stores: Stores, phases: Collection[str] | None) -> dict[tuple[str, str, str], tuple[str, int, str, int]]:
+    """What each built document was built from; a job that was repeated has ended at another time."""
     found = stores.results.query(
         {} if phases is None else {"phase": {"$in": sorted(phases)}},
         properties=["phase", "property", "provenance.intent", "provenance.job", "schema_version"],
@@ -90,6 +90,7 @@ def _known(stores: Stores, phases: Collection[str] | None) -> dict[tuple[str, st
         (d["phase"], d["property"], d["provenance"]["intent"]): (
             d["provenance"]["job"]["uuid"],
             d["provenance"]["job"]["index"],
+            d["provenance"]["job"]["completed_at"],
             d["schema_version"],
         )
         for d in found

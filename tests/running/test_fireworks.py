@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import operator
+import os
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +14,7 @@ import yaml
 
 pytest.importorskip("fireworks")
 
-from jobflow import Flow, job
+from jobflow import Flow, JobConfig, OnMissing, job
 from pymongo.uri_parser import parse_uri
 
 from nawf.running.backend import AlreadySubmitted, Backend, Cause, QueueError, Selection, Stage
@@ -108,6 +109,25 @@ def test_a_failed_job_says_why_and_can_be_begun_again(queue):
     assert stages(queue) == {"loads": Stage.WAITING, "len": Stage.WAITING}
     launch(queue)
     assert stages(queue)["loads"] is Stage.FAILED  # it was begun again, and is as wrong as before
+
+
+def test_what_was_made_without_a_cell_that_was_cut_off_is_made_again(queue, mongo_uri, tmp_path):
+    """As with strained cells: what collects them does without one that failed."""
+    folder = tmp_path / "run"
+    cell = job(os.listdir)(str(folder))
+    collect = job(str)(cell.output)
+    collect.config = JobConfig(on_missing_references=OnMissing.NONE)
+    analyse = job(len)(collect.output)
+    queue.submit(flow_of(cell, collect, analyse))
+    launch(queue, times=3)
+    assert stages(queue) == {"listdir": Stage.FAILED, "str": Stage.DONE, "len": Stage.DONE}
+    folder.mkdir()
+    assert queue.resume(queue.jobs(Selection(stages=(Stage.FAILED,)))).refused == ()
+    launch(queue, times=3)
+    assert set(stages(queue).values()) == {Stage.DONE}
+    with open_stores(mongo_uri) as stores:
+        outputs = {d["name"]: d["output"] for d in stores.jobs.query({})}
+    assert outputs == {"listdir na": [], "str na": "[]", "len na": 2}
 
 
 def test_what_waits_is_cancelled_and_resumed(queue):

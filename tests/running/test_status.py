@@ -145,6 +145,32 @@ def test_a_cell_that_failed_is_over_when_the_tensor_was_made_without_it():
     assert status_of(None, [cell, job("a", "elastic", Stage.WAITING, step="analyse")]).past == ()
 
 
+@pytest.mark.parametrize("cause", [Cause.WALLTIME, Cause.NODE, Cause.KILLED])
+def test_a_cell_that_was_cut_off_goes_on_although_the_tensor_was_made_without_it(cause):
+    cell = job("a", "elastic", Stage.FAILED, cause=cause, step="vasp_strained 02", final=False)
+    tensor = job("a", "elastic", Stage.DONE, step="analyse")
+    for state in (StepState.MISSING, StepState.DONE):
+        found = status_of(plan(("a", "elastic", state)), [cell, tensor])
+        assert (found.past, found.of_stage(Stage.FAILED)) == ((), (cell,))
+        assert next_commands(found, "c")[0].startswith("nawf resume c: ")
+    # Where the tensor comes from elsewhere, nothing is made of the cell.
+    found = status_of(plan(("a", "elastic", StepState.DONE)), [cell, replace(tensor, stage=Stage.WAITING)])
+    assert found.past == (cell,)
+
+
+def test_a_step_that_its_own_flow_has_begun_anew_is_the_new_one():
+    """The first strained cell, which the others wait for, goes on beside them where it was cut off."""
+    first = job("a", "elastic", Stage.FAILED, cause=Cause.WALLTIME, step="vasp_strained 01", final=False)
+    for stage in (Stage.WAITING, Stage.RUNNING, Stage.DONE, Stage.FAILED):
+        again = replace(first, id="again", stage=stage)
+        assert newest([first, again]) == (again,)
+    other = replace(first, id="other", step="vasp_strained 02")
+    assert newest([first, other]) == (first, other)
+    # Jobs of jobflow that only hand on have one name.
+    handing_on = [replace(first, id=n, step="store_inputs") for n in "ab"]
+    assert newest(handing_on) == tuple(handing_on)
+
+
 def test_a_failed_job_of_other_settings_is_not_over():
     other = job("a", "relax", Stage.FAILED, cause=Cause.CODE, intent="of other settings")
     found = status_of(plan(("a", "relax", StepState.DONE, "pass")), [other])

@@ -92,6 +92,19 @@ def test_building_again_changes_nothing(stores: Stores) -> None:
     assert sorted(stores.results.query(), key=lambda d: d["result_id"]) == before
 
 
+def test_what_a_job_has_made_anew_is_built_anew(stores: Stores) -> None:
+    """A job that was repeated has its uuid and index as before."""
+    build(stores)
+    raw = stores.jobs.query_one({"metadata.nawf.property": "static", "metadata.nawf.final": True}, load=True)
+    assert raw is not None
+    stores.jobs.update({**raw, "completed_at": "2099-01-01T00:00:00"}, save=True)
+    again = build(stores)
+    assert (len(again.built), again.unchanged) == (1, 2)
+    (document,) = load_results(stores.results, properties={"static"})
+    assert document.provenance.job.completed_at == "2099-01-01T00:00:00"
+    assert build(stores).built == []
+
+
 def test_rebuilding_gives_the_same_documents(stores: Stores) -> None:
     build(stores)
     before = load_results(stores.results)
