@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -16,7 +17,8 @@ from nawf.store.stores import DATA_STORE, MONGO_DATA, MONGO_OUTPUTS
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 PROJECTS = sorted((DEPLOY / "jobflow-remote").glob("*.yaml"))
-SCRIPTS = sorted(p for p in DEPLOY.iterdir() if p.suffix in ("", ".sh") and p.is_file())
+BACKUP = DEPLOY / "mongodb" / "backup"
+SCRIPTS = [*sorted(p for p in DEPLOY.iterdir() if p.suffix in ("", ".sh") and p.is_file()), BACKUP]
 
 
 def read(path):
@@ -160,7 +162,7 @@ def test_backups_are_read_back_as_they_were_written():
     """Options of MongoDB's tools, as their documentation has them; what is dumped is what is restored."""
     of_both = {"--archive", "--gzip", "-u", "-p", "--authenticationDatabase"}
     of_restore = {"--drop", "--nsInclude", "--nsExclude", "--nsFrom", "--nsTo"}
-    text = (DEPLOY / "cluster.md").read_text(encoding="utf-8").replace("\\\n", "")
+    text = "".join(path.read_text(encoding="utf-8") for path in (BACKUP, DEPLOY / "cluster.md")).replace("\\\n", "")
     dumps = re.findall(r"exec -T (\w+) sh -c '(mongodump|mongorestore) ([^']*)' ([<>])", text)
     assert [tool for _, tool, _, _ in dumps] == ["mongodump", "mongorestore", "mongorestore"]
     services = read(DEPLOY / "mongodb" / "docker-compose.yaml")["services"]
@@ -173,12 +175,82 @@ def test_backups_are_read_back_as_they_were_written():
         assert f"-u {services[service]['environment']['MONGO_INITDB_ROOT_USERNAME']} " in words
 
 
+@pytest.fixture
+def backed_up(tmp_path):
+    """Make a backup with a program in place of docker, which is not on every machine."""
+    (tmp_path / "bin").mkdir()
+
+    def run(program):
+        docker = tmp_path / "bin" / "docker"
+        docker.write_text(
+            f'#!/bin/sh\npwd > "{tmp_path}/where"\nprintf "%s\\n" "$@" > "{tmp_path}/asked"\n{program}\n'
+        )
+        docker.chmod(0o755)
+        env = {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"}
+        command = [str(BACKUP), "the backups"]
+        return subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+
+    return run
+
+
+def test_a_backup_is_one_file_that_nobody_else_reads(backed_up, tmp_path):
+    for content in ("dump", "dump of later that day"):
+        done = backed_up(f"printf '{content}'")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        (file,) = (tmp_path / "the backups").iterdir()
+        assert re.fullmatch(r"mongodb-\d{4}-\d\d-\d\d\.gz", file.name)
+        assert file.read_text() == content
+        assert file.stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "where").read_text().strip() == str(DEPLOY / "mongodb")  # of docker-compose.yaml and .env
+    assert (tmp_path / "asked").read_text().splitlines()[:5] == ["compose", "exec", "-T", "mongodb", "sh"]
+
+
+@pytest.mark.parametrize("program", ["printf half; echo 'no such container' >&2; exit 1", "true"])
+def test_a_backup_that_fails_leaves_the_one_before(backed_up, tmp_path, program):
+    assert backed_up("printf before").returncode == 0
+    done = backed_up(program)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert [file.read_text() for file in (tmp_path / "the backups").iterdir()] == ["before"]
+
+
+def blocks_of_the_guide(kind="sh"):
+    return re.findall(rf"(?s)```{kind}\n(.*?)```", (DEPLOY / "cluster.md").read_text(encoding="utf-8"))
+
+
 def test_commands_of_the_guide_are_shell():
-    blocks = re.findall(r"(?s)```sh\n(.*?)```", (DEPLOY / "cluster.md").read_text(encoding="utf-8"))
-    assert len(blocks) > 8
-    for block in blocks:
+    assert len(blocks_of_the_guide()) > 8
+    for block in blocks_of_the_guide():
         done = subprocess.run(["bash", "-n"], input=block, capture_output=True, text=True, check=False)
         assert done.stderr == "", block
+
+
+def test_commands_of_the_guide_run_from_where_they_are_given():
+    """A block that needs the folder of MongoDB goes there, and on before it calls nawf."""
+    for block in blocks_of_the_guide():
+        _, docker, rest = block.partition("docker compose")
+        if docker:
+            assert "cd deploy/mongodb\n" in block.partition("docker compose")[0], block
+            before, calls, _ = rest.partition("\nnawf ")
+            assert not calls or "\ncd ~/na-s" in before, block
+
+
+def test_what_a_shell_expands_is_quoted_in_the_guide():
+    for block in blocks_of_the_guide():
+        plain = re.sub(r"'[^']*'|\"[^\"]*\"|#.*", "", block)
+        assert not set("?*$[") & set(plain), block
+
+
+def test_lines_for_cron_are_whole():
+    (table,) = blocks_of_the_guide("crontab")
+    for line in table.splitlines():
+        assert re.match(r"\d+ \d+ \* \* \* (cd )?/", line)
+        assert not re.search(r"(?<!\\)%", line)  # it would end the command
+        command = re.sub(r"^(\S+ ){5}", "", line).replace("\\%", "%")
+        done = subprocess.run(["bash", "-n"], input=command, capture_output=True, text=True, check=False)
+        assert done.stderr == ""
+        for path in re.findall(r"/home/YOU/nawf/(deploy\S+)", command):
+            assert os.access(DEPLOY.parent / path, os.X_OK)
 
 
 def test_no_template_has_a_password():
