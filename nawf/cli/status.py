@@ -241,7 +241,10 @@ def cancel(
     store: StoreOption = None,
     structures: StructuresOption = None,
 ) -> None:
-    """Take waiting and running jobs out of the queue. They can be resumed."""
+    """Take waiting and running jobs out of the queue, but for cells that a batch job is calculating.
+
+    They can be resumed.
+    """
     from nawf.running.backend import Stage
 
     _act("cancel", (Stage.WAITING, Stage.RUNNING), campaign, via, phases, steps, None, store, structures)
