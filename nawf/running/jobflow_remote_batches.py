@@ -7,6 +7,7 @@ such a job in its database only, and the batch job would calculate it all the sa
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,12 +33,18 @@ def taken_back(project: Any, job: Any) -> Iterator[None]:
         was_there = _removed(host, folders.submitted_dir / name)
         if not was_there:
             _refuse_if_taken(folders, job)
+        # jobflow-remote would warn that the job cannot be taken from its worker.
+        logger = logging.getLogger("jobflow_remote.jobs.jobcontroller")
+        level = logger.level
+        logger.setLevel(logging.ERROR)
         try:
             yield
         except BaseException:
             if was_there:
                 host.write_text_file(folders.submitted_dir / name, "")
             raise
+        finally:
+            logger.setLevel(level)
 
 
 def let_go(project: Any, job: Any) -> None:

@@ -92,7 +92,7 @@ def words(outcome):
     return [j.step for j in outcome.changed], {j.step: reason for j, reason in outcome.refused}
 
 
-def test_a_cell_that_waits_for_a_batch_is_taken_back_and_one_that_runs_is_not(new_queue, worker):
+def test_a_cell_that_waits_for_a_batch_is_taken_back_and_one_that_runs_is_not(new_queue, worker, caplog):
     queue = new_queue(worker)
     queue.submit(unit("waits"), unit("runs"), unit("has run"))
     queue.put("waits", "BATCH_SUBMITTED", "submitted")
@@ -100,6 +100,7 @@ def test_a_cell_that_waits_for_a_batch_is_taken_back_and_one_that_runs_is_not(ne
     queue.put("has run", "BATCH_RUNNING", "run_finished")
     changed, refused = words(queue.backend.cancel(queue.jobs()))
     assert changed == ["waits"]
+    assert "cannot be cancelled" not in caplog.text  # jobflow-remote's own word on it
     assert refused["runs"] == "a batch job is calculating it, and goes on with it"
     assert refused["has run"] == "it has just ended"
     assert queue.states() == {"waits": "USER_STOPPED", "runs": "BATCH_SUBMITTED", "has run": "BATCH_RUNNING"}
