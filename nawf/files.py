@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import tempfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from nawf.errors import InputError, NawfError
 
@@ -78,6 +81,42 @@ def write_files_atomically(contents: Mapping[Path, bytes]) -> None:
         raise
 
 
+@contextlib.contextmanager
+def file_written_whole(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to and read from, which is put in the place of ``path`` when the block ends without error.
+
+    For contents too large for :func:`write_bytes_atomically`, with the same guarantees.
+
+    Raises
+    ------
+    InputError
+        As for :func:`write_text_atomically`.
+    """
+    try:
+        if path.is_dir():
+            raise InputError("is a folder, not a file", where=str(path), hint="give a file name")
+        if path.exists() and not path.is_file():
+            with tempfile.TemporaryFile() as file:
+                yield file
+                file.seek(0)
+                with path.open("wb") as device:
+                    shutil.copyfileobj(file, device)
+            return
+        target = path.resolve()
+        temporary = _beside(target)
+        try:
+            with temporary.open("xb+") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(target)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+    except OSError as error:
+        raise InputError(f"cannot be written: {_reason(error)}", where=str(path)) from error
+
+
 def read_text(path: Path | str, *, error: type[NawfError] = InputError) -> str:
     r"""Text of a UTF-8 file, line ends as ``\n``.
 
@@ -113,7 +152,7 @@ def read_text(path: Path | str, *, error: type[NawfError] = InputError) -> str:
 
 def _stage(target: Path, content: bytes) -> Path:
     """Write ``content`` beside ``target`` under a temporary name and force it to disk."""
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}.tmp")
+    temporary = _beside(target)
     try:
         # Mode 0o666 lets the umask decide, as for any file the user writes.
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
@@ -125,6 +164,10 @@ def _stage(target: Path, content: bytes) -> Path:
         temporary.unlink(missing_ok=True)
         raise
     return temporary
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}.tmp")
 
 
 def _reason(error: OSError) -> str:

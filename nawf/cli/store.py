@@ -108,7 +108,8 @@ def export(
     counts = ", ".join(
         f"{member.documents:,d} {name.removesuffix('.jsonl')}" for name, member in sorted(manifest.members.items())
     )
-    typer.echo(f"{counts}: {file.stat().st_size / 1e6:.2f} MB written to {file}")
+    size = f" {file.stat().st_size / 1e6:.2f} MB" if file.is_file() else ""
+    typer.echo(f"{counts}:{size} written to {file}", err=not file.is_file())
 
 
 @store_app.command("import")

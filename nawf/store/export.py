@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import uuid
 import zipfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -14,9 +13,11 @@ from typing import IO, Any, Final
 from bson import json_util
 
 from nawf.errors import InputError, ReportError
+from nawf.files import file_written_whole
 from nawf.results.documents import SCHEMA_VERSION
 from nawf.store.archive import DIGEST_CHARACTERS, MANIFEST, RESULTS_MEMBER, Manifest, Member, manifest_bytes
 from nawf.store.kinds import KINDS, RESULTS_KIND, Chosen, Key, Kind
+from nawf.store.location import is_mongo
 from nawf.store.matching import Document
 from nawf.store.stores import Stores
 from nawf.store.transfer import Tell
@@ -24,6 +25,7 @@ from nawf.store.transfer import Tell
 _DATE: Final = (1980, 1, 1, 0, 0, 0)
 _ORDINARY_FILE: Final = 0o100644 << 16
 _UNIX: Final = 3
+_SQLITE_HEAD: Final = b"SQLite format 3\0"
 _JSON: Final = json_util.JSONOptions(tz_aware=False)
 
 
@@ -35,7 +37,7 @@ def export_archive(
     phases: Collection[str] | None = None,
     tell: Tell | None = None,
 ) -> Manifest:
-    """Write a store, or a part of it, to one file; an existing file is replaced once the new one is whole.
+    """Write a store, or a part of it, to one file; an older archive is replaced once the new one is whole.
 
     Parameters
     ----------
@@ -53,7 +55,7 @@ def export_archive(
     ReportError
         If there is nothing to export.
     InputError
-        If the file cannot be written.
+        If the file cannot be written, or is a store.
     """
     path, chosen = Path(path), Chosen(stores, phases)
     kinds = [RESULTS_KIND] if results_only else KINDS
@@ -61,21 +63,25 @@ def export_archive(
     if not any(keys.values()):
         of = "" if phases is None else " of these phases"
         raise ReportError(f"there are no documents{of} to export", where=stores.location)
-    if path.is_dir():
-        raise InputError("is a folder, not a file", where=str(path), hint="give a file name")
-    staged = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
-    try:
-        with staged.open("xb+") as file:
-            members = _write(file, chosen, kinds, keys, tell)
-            _sign(file)
-            os.fsync(file.fileno())
-        staged.replace(path)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise InputError(f"cannot be written: {reason}", where=str(path)) from error
-    finally:
-        staged.unlink(missing_ok=True)
+    with file_written_whole(path) as file:
+        _refuse_a_store(path, stores)
+        members = _write(file, chosen, kinds, keys, tell)
+        _sign(file)
     return Manifest.model_validate_json(manifest_bytes(members, SCHEMA_VERSION))
+
+
+def _refuse_a_store(path: Path, stores: Stores) -> None:
+    """Refuse to put an archive in the place of a store, or of a file that SQLite keeps beside one."""
+    hint = "name another file for the archive"
+    if path.name.endswith(("-wal", "-shm", "-journal")) and path.exists():
+        raise InputError("belongs to a store", where=str(path), hint=hint)
+    if not is_mongo(stores.location) and path.exists() and path.samefile(stores.location):
+        # Told from its name alone: opening it here would drop SQLite's locks on it.
+        raise InputError("is the store itself", where=str(path), hint=hint)
+    if path.is_file() and os.access(path, os.R_OK):
+        with path.open("rb") as file:
+            if file.read(len(_SQLITE_HEAD)) == _SQLITE_HEAD:
+                raise InputError("is a store or another SQLite file", where=str(path), hint=hint)
 
 
 def _write(

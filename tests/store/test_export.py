@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -92,6 +94,42 @@ def test_what_cannot_be_exported(tmp_path: Path, records: Any) -> None:
         with pytest.raises(InputError, match="no such file or directory"):
             export_archive(tmp_path / "nowhere" / "a.zip", stores)
     assert [p.name for p in tmp_path.iterdir() if p.suffix != ".db"] == []
+
+
+def test_an_export_never_takes_the_place_of_a_store(tmp_path: Path, records: Any) -> None:
+    names = ["nawf.db", "link.db", "twin.db", "other.db", "nawf.db-wal", "nawf.db/a.zip"]
+    (tmp_path / "link.db").symlink_to(tmp_path / "nawf.db")
+    with open_stores(str(tmp_path / "other.db")) as stores:
+        fill(stores, records)
+    with open_stores(str(tmp_path / "nawf.db")) as stores:
+        fill(stores, records)
+        (tmp_path / "twin.db").hardlink_to(tmp_path / "nawf.db")
+        for name in names:
+            with pytest.raises(InputError, match=r"store|cannot be written: not a directory"):
+                export_archive(tmp_path / name, stores)
+        assert len(list(stores.results.query())) == 6
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["link.db", "nawf.db", "other.db", "twin.db"]
+    for name in ("nawf.db", "other.db"):
+        with open_stores(str(tmp_path / name), read_only=True) as stores:
+            assert len(list(stores.results.query())) == 6
+
+
+def test_links_are_followed_and_pipes_written_to(tmp_path: Path, records: Any) -> None:
+    (tmp_path / "link.zip").symlink_to(tmp_path / "real.zip")
+    os.mkfifo(tmp_path / "pipe")
+    got: list[bytes] = []
+    reader = threading.Thread(target=lambda: got.append((tmp_path / "pipe").read_bytes()), daemon=True)
+    reader.start()
+    with open_stores(str(tmp_path / "nawf.db")) as stores:
+        fill(stores, records)
+        for name in ("link.zip", "pipe"):
+            export_archive(tmp_path / name, stores)
+    if not (tmp_path / "pipe").is_fifo():
+        pytest.fail("the pipe was replaced")
+    reader.join(10)
+    assert (tmp_path / "link.zip").is_symlink()
+    assert got == [(tmp_path / "real.zip").read_bytes()]
+    open_archive(tmp_path / "real.zip")
 
 
 def test_an_export_that_is_stopped_leaves_the_old_file(tmp_path: Path, records: Any) -> None:
