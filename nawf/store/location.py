@@ -5,15 +5,30 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from nawf.errors import StoreFileError
+
 HIDDEN = "***"
 
 _SCHEME = re.compile(r"mongodb(?:\+srv)?://", re.IGNORECASE)
+_ANY_SCHEME = re.compile(r"[a-z][a-z0-9_+.-]*://|mongo[a-z+]*:/*", re.IGNORECASE)
+"""What nobody gives a file for a name, misspelt MongoDB included."""
 _SECRET_OPTION = re.compile(r"((?:[^&;?=]*password|authmechanismproperties)=)[^&;]*", re.IGNORECASE)
 
 
 def is_mongo(location: str) -> bool:
-    """Whether a location is a MongoDB database and not a file."""
-    return _SCHEME.match(location) is not None
+    """Whether a location is a MongoDB database and not a file.
+
+    Raises
+    ------
+    StoreFileError
+        If it is neither: an address of another kind.
+    """
+    if _SCHEME.match(location) is not None:
+        return True
+    if _ANY_SCHEME.match(location) is not None:
+        hint = "give a file, or mongodb://user@host:27017/database"
+        raise StoreFileError("is no place for a store", where=redacted(location), hint=hint)
+    return False
 
 
 def redacted(location: str) -> str:
@@ -22,10 +37,10 @@ def redacted(location: str) -> str:
     Parameters
     ----------
     location : str
-        A file, which comes back as it is; a MongoDB URI, well-formed or not; or a text that ends in one, such as
-        ``--store=mongodb://...``.
+        A file, which comes back as it is; an address, of MongoDB or not, well-formed or not; or a text that ends in
+        one, such as ``--store=mongodb://...``.
     """
-    found = _SCHEME.search(location)
+    found = _ANY_SCHEME.search(location)
     if found is None:
         return location
     # An unescaped @, / or ? in a password must not bring it to light: all before the last @ counts as credentials.

@@ -116,9 +116,6 @@ def _in_file(location: str, read_only: bool) -> Iterator[Stores]:
 
     from nawf.store.sqlite import SQLiteStore
 
-    if "://" in location:
-        hint = "give a file, or mongodb://user@host:27017/database"
-        raise StoreFileError("is no place for a store", where=location.split("://")[0] + "://...", hint=hint)
     if read_only and not Path(location).exists():
         raise StoreFileError("there is no such store", where=location, hint="nawf run CAMPAIGN makes one")
     path = str(Path(location).resolve())  # jobs change the current folder

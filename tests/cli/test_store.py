@@ -184,3 +184,27 @@ def test_a_run_on_a_database_is_the_run_on_a_file(nawf: Nawf, mongo_uri: str) ->
         assert ok(nawf("build", "--store", place)) == "0 results built, 2 up to date\n"
         reports.append(json.loads(ok(nawf("report", "lattice", "--store", place, "--format", "json")))["rows"])
     assert reports[0] == reports[1]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("plan", "na-s"), ("run", "na-s"), ("rehearse", "na-s"), ("status", "na-s"), ("build",), ("query",),
+        ("report", "hull", "--system", "Na-S"), ("ingest", "."), ("store", "info"), ("store", "verify"),
+        ("store", "migrate"), ("store", "export", "a.zip"), ("store", "import", "--reference"),
+    ],
+)  # fmt: skip
+def test_no_command_takes_an_address_of_another_kind(
+    nawf: Nawf, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    address = f"mongo://me:{SECRET}@127.0.0.1/db"
+    refused(nawf(*command, "--store", address), "is no place for a store", "mongo://me@127.0.0.1/db")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_copies_take_no_address_of_another_kind(nawf: Nawf, filled: str, tmp_path: Path) -> None:
+    before = sorted(tmp_path.iterdir())
+    address = f"mongo://me:{SECRET}@127.0.0.1/db"
+    for ends in ((filled, address), (address, filled), (address, "new.db")):
+        refused(nawf("store", "copy", *ends), "is no place for a store")
+    assert sorted(tmp_path.iterdir()) == before

@@ -27,6 +27,9 @@ PASSWORDS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size
         ("MONGODB://me:hunter2@host/db", "MONGODB://me@host/db"),
         ("mongodb://me:hun@ter/2?x@host/db", "mongodb://me@host/db"),
         ("mongodb://me:hunter2", "mongodb://me:***"),
+        ("mongo://me:hunter2@host/db", "mongo://me@host/db"),
+        ("mongodb:/me:hunter2@host/db", "mongodb:/me@host/db"),
+        ("--store=postgres://me:hun@ter2@host/db", "--store=postgres://me@host/db"),
         ("--store=mongodb://me:hunter2@host/db", "--store=mongodb://me@host/db"),
         (
             "mongodb://h/db?tlsCertificateKeyFilePassword=hunter2&authMechanismProperties=TOKEN:hunter2&w=1",
@@ -39,11 +42,16 @@ def test_what_is_shown(location: str, shown: str) -> None:
     assert redacted(shown) == shown
 
 
-@given(PASSWORDS, st.booleans(), st.sampled_from(["", "--store=", "opened "]))
-def test_no_password_is_ever_shown(password: str, escaped: bool, before: str) -> None:
+@given(
+    PASSWORDS,
+    st.booleans(),
+    st.sampled_from(["", "--store=", "opened "]),
+    st.sampled_from(["mongodb://", "mongodb+srv://", "mongo://", "Mongodb:/", "postgres://", "http+x://"]),
+)
+def test_no_password_is_ever_shown(password: str, escaped: bool, before: str, scheme: str) -> None:
     secret = quote_plus(password) if escaped else password
-    shown = redacted(f"{before}mongodb://someone:{secret}@server.example:27017/things?w=1")
-    assert shown == f"{before}mongodb://someone@server.example:27017/things?w=1"
+    shown = redacted(f"{before}{scheme}someone:{secret}@server.example:27017/things?w=1")
+    assert shown == f"{before}{scheme}someone@server.example:27017/things?w=1"
 
 
 def test_databases_and_files_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
