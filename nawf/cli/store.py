@@ -205,7 +205,7 @@ def build(
 def _say(done: Mapping[str, Counts], where: str, of: str = "") -> None:
     for title, counts in done.items():
         parts = [f"{counts.written:,d} {where}", f"{counts.unchanged:,d} there already"]
-        parts += [f"{counts.kept:,d} left as they are there, which is newer"] if counts.kept else []
+        parts += [f"{counts.kept:,d} left as they are there, which is not older"] if counts.kept else []
         typer.echo(f"{of}{title}: " + ", ".join(parts))
 
 

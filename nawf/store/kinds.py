@@ -62,8 +62,10 @@ def _completed(document: Document) -> Age:
 
 
 def _built_from(document: Document) -> Age:
+    """Of two from one job, the one judged last is newer; archives do not say when theirs were."""
     job = document.get("provenance", {}).get("job", {})
-    return (_moment(job.get("completed_at")), f"{job.get('index', 0):09d}")
+    schema, index = document.get("schema_version", 0), job.get("index", 0)
+    return (f"{schema:09d}", _moment(job.get("completed_at")), f"{index:09d}", _moment(document.get("last_updated")))
 
 
 def _moment(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Copying between stores, and from archives into stores: what is there already stays, and nothing newer is lost."""
+"""Copying between stores, and from archives into stores: what is there already stays, unless it is older."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Counts:
     written: int = 0
     unchanged: int = 0
     kept: int = 0
-    """Left as they are in the target, because they are newer there."""
+    """Left as they are in the target, because they are not older there."""
 
 
 def copy_stores(source: Stores, target: Stores, tell: Tell | None = None) -> dict[str, Counts]:
     """Copy all documents and data from one store to another.
 
     It can be repeated, and goes on after it was interrupted: what is in the target already is not written again. A
-    document that is newer in the target is left as it is.
+    document that is newer in the target, or as old, is left as it is.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def _is_wanted(document: Document, there: dict[tuple[object, ...], Document], ki
     if kind.age is None or freeze(kind.content(old)) == freeze(kind.content(document)):
         counts.unchanged += 1
         return False
-    if kind.age(old) > kind.age(document):
+    if kind.age(old) >= kind.age(document):
         counts.kept += 1
         return False
     return True

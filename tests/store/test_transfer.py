@@ -140,6 +140,27 @@ def test_what_is_newer_stays(new_place: Places, records: Any) -> None:
         assert other.results.query_one({"phase": "na-bcc", "property": "static"})["last_updated"].year == 2030
 
 
+def test_a_verdict_of_later_rules_is_not_taken_back(new_place: Places, tmp_path: Path, records: Any) -> None:
+    """Results of one job, built anew in the target: neither an older store nor an archive undoes that."""
+    first, second, name = new_place(), new_place(), {"phase": "na2s", "property": "static"}
+    verdict = {"reasons": [{"rule": "new-rule", "level": "fail", "message": "a rule of a newer nawf"}]}
+    with open_stores(first) as stores:
+        fill(stores, records)
+        export_archive(tmp_path / "old.zip", stores)
+    with both(first, second) as (one, other):
+        copy_stores(one, other)
+        anew = other.results.query_one(name) | {"verdict": verdict, "last_updated": datetime(2026, 5, 6)}
+        other.results.update(anew)
+        assert totals(copy_stores(one, other)) == (0, 17, 1)
+        assert totals(import_archive(tmp_path / "old.zip", other)) == (0, 17, 1)
+        assert other.results.query_one(name)["verdict"] == verdict
+        other.results.update({k: v for k, v in anew.items() if k != "last_updated"} | {"schema_version": 3})
+        assert totals(copy_stores(one, other)) == (0, 17, 1)
+    with both(second, first) as (other, _), open_stores(first) as one:
+        assert totals(copy_stores(other, one)) == (1, 17, 0)
+        assert one.results.query_one(name)["verdict"] == verdict
+
+
 def test_an_archive_brings_everything(new_place: Places, tmp_path: Path, records: Any) -> None:
     first, second = new_place(), new_place()
     archive = tmp_path / "all.zip"
