@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nawf.errors import StoreFileError
-from nawf.results.documents import SCHEMA_VERSION
+from nawf.results.documents import SCHEMA_VERSION, ResultDocument, result_id
 from nawf.store.location import is_mongo
 from nawf.store.query import as_document
 from nawf.store.stores import Stores, open_stores
@@ -95,13 +95,24 @@ def _check_results(results: Store, found: Findings) -> None:
             older += 1
             continue
         try:
-            as_document(raw).record()
+            document = as_document(raw)
+            document.record()
         except (StoreFileError, ValueError, KeyError) as error:
             what = str(error).splitlines()[0]
             name = str(raw.get("result_id", raw.get("_id")))
             found.problems.append(f"results: {what if name in what else f'{name}: {what}'}")
+            continue
+        if not _is_named_rightly(document):
+            found.problems.append(f"results: {raw['result_id']}: its settings are not those of its name")
     if older:
         found.notes.append(f"results of an older schema: {older}; nawf store migrate brings them up to date")
+
+
+def _is_named_rightly(document: ResultDocument) -> bool:
+    """Names are hashes of settings: after a change of either they no longer agree."""
+    own = document.fingerprint
+    ids = (document.fingerprint_id, document.calculation_id, document.result_id)
+    return ids == (own.id, own.calculation_id, result_id(document.phase, document.property, own))
 
 
 def _check_references(stores: Stores, found: Findings) -> None:

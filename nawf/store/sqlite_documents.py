@@ -20,8 +20,8 @@ from nawf.store.matching import Document, Matcher
 from nawf.store.sqlite_index import IndexField, candidate_ids, entries_of
 
 PLAIN: Final = 0
+"""Short documents of earlier stores, whose bytes nothing vouches for."""
 ZLIB: Final = 1
-COMPRESS_FROM_BYTES: Final = 4096
 
 ID_FIELD: Final = "_id"
 _IMMUTABLE_FIELD: Final = 66
@@ -48,10 +48,8 @@ class Collection:
 
 
 def pack(document: Document) -> Packed:
-    """Encode a document without its ``_id`` as BSON, compressed where it is long."""
+    """Encode a document without its ``_id`` as compressed BSON; zlib's checksum comes with it, for short ones too."""
     body = bson.encode({key: value for key, value in document.items() if key != ID_FIELD})
-    if len(body) < COMPRESS_FROM_BYTES:
-        return PLAIN, body
     return ZLIB, zlib.compress(body, 1)
 
 
@@ -65,6 +63,8 @@ def unpack(row: Row, collection: Collection) -> Document:
     """
     row_id, oid, codec, body = row
     try:
+        if codec not in (PLAIN, ZLIB):
+            raise zlib.error(f"codec {codec} is unknown")
         content = bson.decode(zlib.decompress(body) if codec == ZLIB else body)
         return {ID_FIELD: bson.decode(oid)[ID_FIELD], **content}
     except (BSONError, zlib.error, KeyError) as error:

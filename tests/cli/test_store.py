@@ -194,9 +194,7 @@ def test_a_run_on_a_database_is_the_run_on_a_file(nawf: Nawf, mongo_uri: str) ->
         ("store", "migrate"), ("store", "export", "a.zip"), ("store", "import", "--reference"),
     ],
 )  # fmt: skip
-def test_no_command_takes_an_address_of_another_kind(
-    nawf: Nawf, tmp_path: Path, command: tuple[str, ...]
-) -> None:
+def test_no_command_takes_an_address_of_another_kind(nawf: Nawf, tmp_path: Path, command: tuple[str, ...]) -> None:
     address = f"mongo://me:{SECRET}@127.0.0.1/db"
     refused(nawf(*command, "--store", address), "is no place for a store", "mongo://me@127.0.0.1/db")
     assert list(tmp_path.iterdir()) == []

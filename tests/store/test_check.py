@@ -73,6 +73,19 @@ def test_results_that_cannot_be_read(place: str, records: Any) -> None:
     assert "results of an older schema: 1" in note
 
 
+def test_results_whose_settings_are_not_those_of_their_names(place: str, records: Any) -> None:
+    good = records.document().model_dump(mode="json")
+    altered = good["fingerprint"] | {"calculation": good["fingerprint"]["calculation"] | {"functional": "other"}}
+    phase = f"other/{good['result_id'].partition('/')[2]}"
+    with open_stores(place) as stores:
+        stores.results.update(good | {"fingerprint": altered})
+        stores.results.update(good | {"result_id": phase})
+    found = verify(place)
+    assert sorted(found.problems) == sorted(
+        f"results: {name}: its settings are not those of its name" for name in (good["result_id"], phase)
+    )
+
+
 @pytest.mark.parametrize(
     ("output", "found"),
     [

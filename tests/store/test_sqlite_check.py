@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
+from contextlib import closing
 
+import bson
 import pytest
 
 from nawf.errors import StoreFileError
@@ -35,7 +38,8 @@ def test_info(path):
     ("damage", "told"),
     [
         ("UPDATE documents SET body = substr(body, 1, 20) WHERE id = 2", "document 2 is damaged"),
-        ("UPDATE documents SET codec = 1 WHERE id = 2", "document 2 is damaged"),
+        ("UPDATE documents SET codec = 0 WHERE id = 2", "document 2 is damaged"),
+        ("UPDATE documents SET codec = 3 WHERE id = 2", "document 2 is damaged"),
         ("UPDATE entries SET value = 77 WHERE document = 2 AND value = 1", "missing from the index on k"),
         ("DELETE FROM entries WHERE document = 3 AND rank = 10", "instead of 5"),
         ("INSERT INTO entries SELECT id, 10, 5, 1 FROM fields WHERE name = 'k'", "6 entries instead of 5"),
@@ -68,3 +72,41 @@ def test_a_damaged_document_is_one_clear_line(path):
         pytest.raises(StoreFileError, match=r"store\.db: document 1 is damaged"),
     ):
         store.query_one({"k": 1})
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_changed_number_passes(path, seed):
+    """One bit at a time, anywhere in the file: it is found, or no document has changed."""
+    rng = random.Random(seed)
+    documents = [{"_id": i, "k": i, "rows": [rng.random() for _ in range(30 * i)]} for i in range(10)]
+    with SQLiteStore(path, key="k") as store:
+        store.update(documents)
+    sound, found = path.read_bytes(), 0
+    for _ in range(150):
+        place = rng.randrange(len(sound) * 8)
+        path.write_bytes(sound[: place // 8] + bytes([sound[place // 8] ^ 1 << place % 8]) + sound[place // 8 + 1 :])
+        try:
+            problems = verify(path)
+        except StoreFileError as error:
+            problems = [str(error)]
+        if problems:
+            found += 1
+            continue
+        with SQLiteStore(path, key="k", read_only=True) as store:
+            assert sorted(store.query(), key=lambda d: d["k"]) == documents, f"bit {place}"
+    assert found > 30
+
+
+def test_short_documents_of_earlier_stores_are_read(path):
+    with SQLiteStore(path, key="k") as store:
+        store.update([{"_id": "a", "k": 1, "x": 0.5}, {"_id": "b", "k": 2, "x": 1.5}])
+    with closing(sqlite3.connect(path)) as db, db:
+        for k in (1, 2):
+            body = bson.encode({"k": k, "x": k - 0.5})
+            db.execute("UPDATE documents SET codec = 0, body = ? WHERE id = ?", (body, k))
+    assert verify(path) == []
+    with SQLiteStore(path, key="k") as store:
+        assert [d["x"] for d in store.query()] == [0.5, 1.5]
+        store.update({"k": 1, "x": 0.5})
+        assert [d["x"] for d in store.query()] == [0.5, 1.5]
+    assert verify(path) == []

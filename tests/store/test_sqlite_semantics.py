@@ -32,7 +32,6 @@ def limits(request):
             patch.setattr(sqlite, "_FIRST_PAGE_ROWS", 1)
             patch.setattr(sqlite, "_LAST_PAGE_ROWS", 2)
             patch.setattr(sqlite_documents, "_ROWS_AT_ONCE", 2)
-            patch.setattr(sqlite_documents, "COMPRESS_FROM_BYTES", 64)
             patch.setattr(sqlite_index, "COUNT_CAP", 2)
             patch.setattr(sqlite_index, "LONGEST_TEXT", 1)
         yield
