@@ -6,11 +6,12 @@ Later ones win. Unknown keys are errors, so that a misspelt setting is never sil
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from nawf.errors import InputError
 from nawf.strict_yaml import describe_validation_error, read_yaml_mapping
@@ -111,6 +112,41 @@ class Settings(BaseModel):
     gpaw_hessian: str = Field(default="potential", pattern=r"^(potential|none)$")
     run_folder: str = Field(default="nawf-runs", min_length=1)
     cluster: ClusterSettings = ClusterSettings()
+
+    @field_validator("store", "store_password_file")
+    @classmethod
+    def _place(cls, value: str) -> str:
+        return at_home(value)
+
+    @field_validator("structures")
+    @classmethod
+    def _places(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(at_home, value))
+
+    @field_validator("vasp_command", "vasp_gamma_command", "vasp_rehearsal_command", "gpaw_command")
+    @classmethod
+    def _command_has_words(cls, value: str) -> str:
+        try:
+            shlex.split(value)
+        except ValueError as error:
+            raise ValueError(f"cannot be split into words: {str(error).lower()}") from None
+        return value
+
+
+def at_home(path: str) -> str:
+    """The path with ``~`` and ``~user`` replaced; whatever else reads it takes it as it is.
+
+    Raises
+    ------
+    ValueError
+        If there is no such user.
+    """
+    if not path.startswith("~"):
+        return path
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError:
+        raise ValueError(f"{path.partition('/')[0]} is nobody's home folder; ./{path} is a name") from None
 
 
 def load_settings(

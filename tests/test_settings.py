@@ -56,6 +56,26 @@ def test_an_empty_name_is_no_folder(tmp_path, text):
     assert "" not in settings.structures
 
 
+def test_the_home_folder_is_one_place(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    where = folder("store: ~/nawf.db\nstructures: [~/own, here/~]\nstore_password_file: ~/secret\n")
+    settings = load_settings(folder=where, environment={})
+    assert settings.store == f"{tmp_path}/nawf.db"
+    assert settings.structures == (f"{tmp_path}/own", "here/~")
+    assert settings.store_password_file == f"{tmp_path}/secret"
+    assert load_settings({"store": "~/b.db"}, folder=where, environment={}).store == f"{tmp_path}/b.db"
+    with pytest.raises(InputError, match="store: ~nobody-here is nobody's home folder"):
+        load_settings({"store": "~nobody-here/nawf.db"}, folder=where, environment={})
+
+
+@pytest.mark.parametrize("key", sorted(key for key in Settings.model_fields if key.endswith("_command")))
+@pytest.mark.parametrize(("value", "told"), [("srun 'vasp_std", "no closing quotation"), ("a\\", "no escaped")])
+def test_commands_that_have_no_words(tmp_path, key, value, told):
+    with pytest.raises(InputError, match=rf"environment: .*{key}: cannot be split into words: {told}"):
+        load_settings(folder=tmp_path, environment={f"NAWF_{key.upper()}": value})
+    assert load_settings({key: "srun 'a b' -n 2"}, folder=tmp_path, environment={})
+
+
 def test_other_variables_are_none_of_its_business(tmp_path):
     environment = {"NAWF_TEST_MONGO_URI": "mongodb://x", "NAWFX": "1", "MY_NAWF_STORE": "x", "STORE": "x"}
     assert load_settings(folder=tmp_path, environment=environment) == Settings()

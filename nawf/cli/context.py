@@ -31,8 +31,9 @@ class Setup:
 def settings_for(store: str | None = None, structures: Sequence[Path] | None = None, **flags: Any) -> Settings:
     """Settings with command-line flags on top; folders of structures add up."""
     base = load_settings({"store": store, **flags})
-    extra = tuple(str(folder) for folder in structures or ())
-    return base.model_copy(update={"structures": base.structures + extra})
+    if not structures:
+        return base
+    return load_settings({"store": store, **flags, "structures": (*base.structures, *map(str, structures))})
 
 
 def library_for(settings: Settings) -> Library:

@@ -66,7 +66,7 @@ def verify(path: str | Path) -> list[str]:
 
 
 def _opened(path: str | Path) -> StoreFile:
-    file = StoreFile(Path(path).expanduser().absolute(), read_only=True)
+    file = StoreFile(Path(path).absolute(), read_only=True)
     file.open()
     return file
 

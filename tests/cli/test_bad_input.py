@@ -202,6 +202,21 @@ def test_options_of_reports(nawf: Nawf, tmp_path: Path, arguments: tuple[str, ..
     assert not list(tmp_path.glob("hull*"))
 
 
+def test_the_home_folder_is_one_place_for_all_commands(
+    nawf: Nawf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "own").mkdir()
+    with open_stores("nawf.db"):
+        pass
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setenv("NAWF_STORE", "~/nawf.db")
+    for command in (("store", "info"), ("store", "verify"), ("query",), ("phases", "tags", "--structures", "~/own")):
+        assert nawf(*command).code == 0
+    assert list((tmp_path / "work").iterdir()) == []
+
+
 def test_settings(nawf: Nawf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "nawf.yaml").write_text("stor: elsewhere.db\n")
     assert_one_clear_line(nawf("query"), "nawf.yaml", "stor", "unknown key")
