@@ -74,7 +74,10 @@ def plan(
 
 def run_command(campaign: object, **options: object) -> str:
     """The command that does what was planned with these options."""
-    words = [word for name, value in options.items() if value is not None for word in (f"--{name}", str(value))]
+    given = {
+        name: value if isinstance(value, list) else [value] for name, value in options.items() if value is not None
+    }
+    words = [word for name, values in given.items() for value in values for word in (f"--{name}", str(value))]
     return shlex.join(map(redacted, ["nawf", "run", str(campaign), *words]))
 
 

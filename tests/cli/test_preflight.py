@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -53,15 +54,20 @@ def test_a_plan_shows_what_would_stop_a_run(nawf, campaign, monkeypatch):
     assert "core-hours" in notes
 
 
-def test_a_plan_names_the_command_that_does_what_was_planned(nawf, campaign):
+def test_a_plan_names_the_command_that_does_what_was_planned(nawf, campaign, tmp_path):
     path = campaign("vasp", "protocol: mpscan")
+    folders = [str(tmp_path / name) for name in ("own", "my own")]
+    for folder in folders:
+        Path(folder).mkdir()
     asked = (path, "--protocol", "mp24", "--phases", "na-bcc", "--store", "my results.db")
+    asked += tuple(word for folder in folders for word in ("--structures", folder))
     notes = json.loads(nawf("plan", *asked, "--format", "json").out)["notes"]
     (note,) = [note for note in notes if "Run it: " in note]
     assert note.startswith("Engine vasp, protocol mp24.")
     command = shlex.split(note.partition("Run it: ")[2])
     assert command[:3] == ["nawf", "run", str(path)]
-    assert sorted(command[3:]) == sorted(asked[1:])
+    pairs = [list(zip(words[::2], words[1::2], strict=True)) for words in (command[3:], asked[1:])]
+    assert sorted(pairs[0]) == sorted(pairs[1])
 
 
 def test_a_plan_names_no_password():
