@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _CELL_LENGTHS = ("_cell_length_a", "_cell_length_b", "_cell_length_c")
 _CELL_ANGLES = ("_cell_angle_alpha", "_cell_angle_beta", "_cell_angle_gamma")
+_FARTHEST_CELLS = 100
+"""Fractional coordinates beyond this are mistakes: atoms of one crystal are given in or near one cell."""
 _HARMLESS = (
     # The parser snaps 0.3333 to 1/3 and says so: this is what one wants.
     "rounded to ideal values",
@@ -117,7 +119,9 @@ def _refuse_bad_block(block: dict[str, Any]) -> None:
     labels = block.get("_atom_site_label", block.get("_atom_site_type_symbol", []))
     for key in ("_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z"):
         for label, value in zip(labels, block.get(key, []), strict=False):
-            _cif_number(value, f"{key} of {label}")
+            place = _cif_number(value, f"{key} of {label}")
+            if abs(place) > _FARTHEST_CELLS:
+                raise StructureError(f"{key} of {label} = {place:g} is far outside the cell")
 
 
 def _cif_number(value: Any, name: str) -> float:
@@ -147,12 +151,39 @@ def _read_poscar(path: Path) -> StructureFile:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            structure = Poscar.from_str(text).structure
+            _refuse_many_atoms(text)
+            structure = _in_the_cell(Poscar.from_str(text).structure)
+        except StructureError as error:
+            raise StructureError(error.what, where=str(path)) from error
         except Exception as error:
             raise StructureError(f"cannot be read as POSCAR: {_poscar_message(error)}", where=str(path)) from error
     if any(issubclass(item.category, BadPoscarWarning) for item in caught):
         raise StructureError("does not name its elements", where=str(path), hint="put the symbols on the sixth line")
     return StructureFile(structure=structure, remarks=tuple(_remarks(caught)))
+
+
+def _refuse_many_atoms(poscar: str) -> None:
+    """Refuse more atoms than there are lines: the parser makes room for all of them before it reads one."""
+    lines = poscar.splitlines()
+    for line in lines[5:7]:
+        words = line.split("!")[0].split("#")[0].split()
+        if words and all(word.isdigit() for word in words):
+            wanted = sum(map(int, words))
+            if wanted > len(lines):
+                raise StructureError(f"asks for {wanted:g} atoms and has {len(lines)} lines")
+
+
+def _in_the_cell(structure: Structure) -> Structure:
+    """The structure with atoms that lie cells away brought back; neighbours of such atoms would fill the memory."""
+    frac_coords = structure.frac_coords
+    if not (abs(frac_coords) <= _FARTHEST_CELLS).all():
+        index = int((~(abs(frac_coords) <= _FARTHEST_CELLS)).any(axis=1).argmax())
+        place = ", ".join(f"{x:g}" for x in frac_coords[index])
+        raise StructureError(f"atom {index + 1} lies far outside the cell, at ({place})")
+    for index in (abs(frac_coords) > 1).any(axis=1).nonzero()[0]:
+        x = frac_coords[index]
+        structure.translate_sites([int(index)], -(x // 1), to_unit_cell=False)
+    return structure
 
 
 def _poscar_message(error: Exception) -> str:

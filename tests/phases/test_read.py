@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nawf.errors import StructureError
@@ -70,6 +71,7 @@ def test_standard_uncertainties_and_stated_group(cif_file: CifWriter) -> None:
         ({"_cell_angle_beta 90": "_cell_angle_beta 1", "alpha 90": "alpha 30"}, "the cell angles make no cell"),
         ({"0.5 0.5 0.5": "0.5 nan 0.5"}, "_atom_site_fract_y of S1 is 'nan', not a number"),
         ({"0.5 0.5 0.5": "0.5 ? 0.5"}, "_atom_site_fract_y of S1 is '?', not a number"),
+        ({"0.5 0.5 0.5": "0.5 1e9 0.5"}, "_atom_site_fract_y of S1 = 1e+09 is far outside the cell"),
         ({"S1 S 0.5 0.5 0.5": "S1 S 0 0 0"}, "two atoms lie on the same place"),
         ({"S1 S 0.5": "S1 Xx 0.5"}, "Xx is not a chemical element"),
         ({"Na1 Na 0 0 0 1\nS1 S 0.5 0.5 0.5 1\n": ""}, "a loop_ has no values"),
@@ -96,6 +98,10 @@ def test_bad_cif_gives_one_line_naming_the_file(cif_file: CifWriter, changes: di
         ("a.cif", b"data_x\nloop_\n_atom_site_label\n'unclosed\n;\n", "lists no atoms"),
         ("POSCAR", b"x\n1.0\n5 0 0\n", "cannot be read as POSCAR: it is cut short"),
         ("POSCAR", b"x\none\n5 0 0\n0 5 0\n0 0 5\nNa\n1\nDirect\n0 0 0\n", "cannot be read as POSCAR"),
+        ("POSCAR", POSCAR.replace("0 0 0\n0.5", "0 2500 0\n0.5").encode(), "atom 1 lies far outside the cell"),
+        ("POSCAR", POSCAR.replace("0.5 0.5 0.5", "0.5 1e300 0").encode(), "atom 2 lies far outside the cell"),
+        ("POSCAR", POSCAR.replace("0.5 0.5 0.5", "nan 0.5 0").encode(), "atom 2 lies far outside the cell"),
+        ("POSCAR", POSCAR.replace("1 1\n", "1 100000000000\n").encode(), "asks for 1e+11 atoms and has 10 lines"),
         ("POSCAR", POSCAR.replace("Na S\n", "").encode(), "does not name its elements"),
         ("a.xyz", POSCAR.encode(), "is not a kind of structure file"),
     ],
@@ -108,6 +114,12 @@ def test_garbage_gives_one_line_naming_the_file(tmp_path: Path, name: str, conte
     assert str(caught.value).startswith(f"{path}: ")
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_atoms_some_cells_away_are_brought_back(tmp_path: Path) -> None:
+    (tmp_path / "POSCAR").write_text(POSCAR.replace("0.5 0.5 0.5", "-7.5 30.5 0.5").replace("0 0 0\n", "0 -0.5 0\n"))
+    structure = read_structure_file(tmp_path / "POSCAR").structure
+    assert structure.frac_coords == pytest.approx(np.array([[0, -0.5, 0], [0.5, 0.5, 0.5]]), abs=1e-12)
 
 
 def test_two_structures_in_a_file(cif_file: CifWriter) -> None:
