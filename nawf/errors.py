@@ -6,7 +6,9 @@ that escapes is a defect of nawf.
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 
@@ -70,6 +72,16 @@ class CalculationError(NawfError):
     """A calculation ended without a usable result."""
 
     exit_code = 1
+
+
+def did_you_mean(names: Sequence[str]) -> str | None:
+    """Hint that offers some names; None where there are none."""
+    return f"did you mean {' or '.join(names)}?" if names else None
+
+
+def names_like(word: str, known: Iterable[str]) -> list[str]:
+    """Up to three known names that are spelt much like a word."""
+    return difflib.get_close_matches(word.lower(), known, n=3, cutoff=0.6)
 
 
 def _rebuilt(kind: type[NawfError], what: str, where: str | None, hint: str | None) -> NawfError:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import spglib
 
-from nawf.campaigns.schema import Campaign
+from nawf.campaigns.schema import Campaign, PhaseSelection
 from nawf.engines.base import Engine, intended_fingerprint, with_born_charges
 from nawf.errors import CampaignError, StructureError
 from nawf.phases.library import Library, Phase
@@ -90,9 +90,9 @@ def _checked_phases(campaign: Campaign, library: Library) -> tuple[Phase, ...]:
     found = library.select(**campaign.phases.model_dump())
     if not found:
         raise CampaignError("no phase is left of the selection", where=campaign.name)
-    for more in campaign.also:
-        library.select(**more.phases.model_dump())
     ids = {p.id for p in found}
+    for more in campaign.also:
+        _check_also(more.phases, library, ids, campaign)
     for element, phase_id in campaign.references.items():
         if library.get(phase_id).elements != {element}:
             raise CampaignError(f"reference {phase_id} is not a phase of {element}", where=campaign.name)
@@ -103,6 +103,16 @@ def _checked_phases(campaign: Campaign, library: Library) -> tuple[Phase, ...]:
         if name not in formulas:
             library.get(name)
     return found
+
+
+def _check_also(selection: PhaseSelection, library: Library, ids: Collection[str], campaign: Campaign) -> None:
+    """What is wanted besides is wanted of the campaign's own phases."""
+    for phase_id in selection.ids:
+        if phase_id not in ids:
+            library.get(phase_id)
+            raise CampaignError(f"also: {phase_id} is not among its phases", where=campaign.name)
+    if not any(phase.id in ids for phase in library.select(**selection.model_dump())):
+        raise CampaignError("also: a selection takes none of its phases", where=campaign.name)
 
 
 def properties_of(phase: Phase, campaign: Campaign) -> tuple[str, ...]:

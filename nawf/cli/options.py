@@ -59,5 +59,14 @@ def elements_of(system: str) -> frozenset[str]:
 
 
 def comma_separated(text: str | None) -> tuple[str, ...]:
-    """Names of an option such as ``a,b``; white space and empty ones are dropped."""
-    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+    """Names of an option such as ``a,b``, none where it was not given; white space and empty ones are dropped.
+
+    Raises
+    ------
+    InputError
+        If it was given and names nothing, as an empty variable of a shell does: all is not meant then.
+    """
+    names = tuple(part.strip() for part in (text or "").split(",") if part.strip())
+    if text is not None and not names:
+        raise InputError(f"an option with names was given {text!r}, which names nothing", hint="leave the option out")
+    return names

@@ -11,7 +11,7 @@ from nawf.cli.context import settings_for
 from nawf.cli.options import FormatOption, OutOption, ReferenceOption, StoreOption, comma_separated, elements_of
 from nawf.cli.output import emit, emit_tables
 from nawf.cli.report_results import stored_results
-from nawf.errors import InputError
+from nawf.errors import InputError, did_you_mean, names_like
 from nawf.reports.tables import Column, Format, Table
 
 if TYPE_CHECKING:
@@ -74,17 +74,37 @@ def query(
     if verdict not in (None, "pass", "warn", "fail"):
         raise InputError(f"unknown verdict {verdict!r}", hint="choose from pass, warn, fail")
     elements = elements_of(system) if system else None
-    starts = comma_separated(fingerprint)
+    phases, starts = comma_separated(phase), comma_separated(fingerprint)
     documents = [
         d
-        for d in _load(store, reference, comma_separated(phase), properties)
+        for d in _load(store, reference, phases, properties)
         if (elements is None or set(d.chemical_system.split("-")) <= elements)
         and (engine is None or d.provenance.engine == engine)
         and (not starts or d.fingerprint_id.startswith(starts) or d.calculation_id.startswith(starts))
         and (verdict is None or d.verdict.level == verdict)
     ]
-    table = Table("Results", _COLUMNS, [_row(d) for d in documents], [f"{len(documents)} results"])
-    emit_tables([table], fmt, out)
+    notes = [f"{len(documents)} results"]
+    is_unsure = set(phases) - {d.phase for d in documents} or not documents
+    if is_unsure or len(starts) > 1:
+        notes += _unknown(_load(store, reference, (), ()), phases, engine, starts)
+    emit_tables([Table("Results", _COLUMNS, [_row(d) for d in documents], notes)], fmt, out)
+
+
+def _unknown(
+    documents: list[ResultDocument], phases: tuple[str, ...], engine: str | None, starts: tuple[str, ...]
+) -> list[str]:
+    """What was asked for and no result at all has, a line each."""
+    lines = []
+    for what, names, known in (
+        ("is of phase", phases, {d.phase for d in documents}),
+        ("is of engine", (engine,) if engine else (), {d.provenance.engine for d in documents}),
+    ):
+        for name in (name for name in names if name not in known):
+            hint = did_you_mean(names_like(name, known))
+            lines.append(f"No result here {what} {name!r}" + (f" ({hint})" if hint else ""))
+    ids = {i for d in documents for i in (d.fingerprint_id, d.calculation_id)}
+    unknown = [start for start in starts if not any(i.startswith(start) for i in ids)]
+    return lines + [f"No fingerprint or calculation here begins with {start!r}" for start in unknown]
 
 
 @query_app.command("show")

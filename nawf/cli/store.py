@@ -12,11 +12,12 @@ import typer
 from nawf.cli.context import library_for, settings_for
 from nawf.cli.options import FormatOption, OutOption, StoreOption, comma_separated
 from nawf.cli.output import emit_tables
-from nawf.errors import InputError, StoreFileError
+from nawf.errors import InputError, StoreFileError, did_you_mean, names_like
 from nawf.reports.tables import Column, Format, Table
 from nawf.store.location import is_mongo, redacted
 
 if TYPE_CHECKING:
+    from nawf.store.stores import Stores
     from nawf.store.transfer import Counts
 
 store_app = typer.Typer(help="The store that results are kept in.", no_args_is_help=True)
@@ -102,14 +103,25 @@ def export(
     from nawf.store.stores import open_stores
 
     location = settings_for(store).store
+    chosen = comma_separated(phases)
     with open_stores(location, read_only=True) as stores, _bar() as tell:
-        chosen = comma_separated(phases)
+        _refuse_unknown(chosen, stores)
         manifest = export_archive(file, stores, results_only=results_only, phases=chosen or None, tell=tell)
     counts = ", ".join(
         f"{member.documents:,d} {name.removesuffix('.jsonl')}" for name, member in sorted(manifest.members.items())
     )
     size = f" {file.stat().st_size / 1e6:.2f} MB" if file.is_file() else ""
     typer.echo(f"{counts}:{size} written to {file}", err=not file.is_file())
+
+
+def _refuse_unknown(phases: tuple[str, ...], stores: Stores) -> None:
+    if not phases:
+        return
+    known = {*stores.results.distinct("phase"), *stores.jobs.docs_store.distinct("metadata.nawf.phase")}
+    for phase in phases:
+        if phase not in known:
+            hint = did_you_mean(names_like(phase, known)) or "nawf query lists what is there"
+            raise InputError(f"there are no documents of phase {phase!r}", where=stores.location, hint=hint)
 
 
 @store_app.command("import")
@@ -192,9 +204,12 @@ def build(
 ) -> None:
     """Bring results up to date with finished jobs: settings fingerprint, checks, one document per result."""
     from nawf.store.builder import build as build_results
-    from nawf.store.stores import open_stores
+    from nawf.store.stores import open_stores, store_exists
 
     settings = settings_for(store)
+    if not store_exists(settings.store):
+        hint = "nawf run CAMPAIGN makes one"
+        raise StoreFileError("there is no such store", where=redacted(settings.store), hint=hint)
     with open_stores(settings.store) as stores:
         summary = build_results(stores, rebuild=rebuild, library=library_for(settings))
     typer.echo(f"{len(summary.built)} results built, {summary.unchanged} up to date")

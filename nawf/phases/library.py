@@ -6,16 +6,15 @@ Listing needs the cards only; no structure is parsed, and no structure library i
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nawf.errors import InputError, StructureError
+from nawf.errors import InputError, StructureError, did_you_mean, names_like
 from nawf.files import read_text
 from nawf.phases.card import MeasuredCell, Origin, PhaseCard, read_card
 from nawf.phases.formula import parse_system
@@ -174,7 +173,7 @@ class Library:
             return self._by_id[phase_id]
         except KeyError:
             same_formula = [p.id for p in self.phases if p.formula.lower() == phase_id.lower()]
-            hint = _did_you_mean(same_formula or _like(phase_id, self._by_id))
+            hint = did_you_mean(same_formula or names_like(phase_id, self._by_id))
             hint = hint or "nawf phases list shows all phases"
             raise StructureError(f"there is no phase {phase_id!r}", hint=hint) from None
 
@@ -204,7 +203,7 @@ class Library:
             If no card uses the tag and none is documented of that name.
         """
         if tag not in self.tags:
-            hint = _did_you_mean(_like(tag, self.tags)) or "nawf phases tags lists them"
+            hint = did_you_mean(names_like(tag, self.tags)) or "nawf phases tags lists them"
             raise StructureError(f"there is no tag {tag!r}", hint=hint)
         return tuple(phase for phase in self.phases if tag in phase.card.tags)
 
@@ -345,11 +344,3 @@ def structural_lines(cif_text: str) -> list[str]:
 
 def _order(phase: Phase) -> tuple[int, str, str, str]:
     return len(phase.elements), phase.card.chemical_system, phase.formula, phase.id
-
-
-def _like(word: str, known: Iterable[str]) -> list[str]:
-    return difflib.get_close_matches(word.lower(), known, n=3, cutoff=0.6)
-
-
-def _did_you_mean(names: Sequence[str]) -> str | None:
-    return f"did you mean {' or '.join(names)}?" if names else None

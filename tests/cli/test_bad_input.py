@@ -45,6 +45,8 @@ def assert_one_clear_line(outcome: Any, *words: str, code: int = 2) -> None:
         (GOOD + "relax: {force_ev_per_a: 7}\n", ["mine.yaml", "force_ev_per_a"]),
         (GOOD + "references: {Na: na-hcp}\n", ["na-hcp", "not among its phases"]),
         (GOOD + "references: {S: na-bcc}\n", ["na-bcc", "not a phase of S"]),
+        (GOOD + "also: [{properties: [elastic], phases: {ids: [na2s]}}]\n", ["also: na2s is not among its phases"]),
+        (GOOD + "also: [{properties: [elastic], phases: {tags: [oxide]}}]\n", ["also: ", "takes none"]),
         (GOOD.replace("{ids: [na-bcc]}", "{}"), ["mine.yaml", "no phases"]),
         (
             GOOD.replace("ids: [na-bcc]", "systems: [Na-S], exclude_origins: [nowhere]"),
@@ -73,6 +75,8 @@ def test_a_campaign_that_is_not_there(nawf: Nawf) -> None:
         (("--phases", "na2s"), ["na2s", "na-bcc"]),
         (("--properties", "elasticity"), ["elasticity", "relax, static, phonon, elastic"]),
         (("--structures", "nowhere"), ["nowhere", "no such folder"]),
+        (("--phases", ""), ["names nothing"]),
+        (("--properties", ","), ["names nothing"]),
     ],
 )
 def test_options_of_plan(nawf: Nawf, tmp_path: Path, arguments: tuple[str, ...], words: list[str]) -> None:

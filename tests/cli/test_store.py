@@ -116,7 +116,11 @@ def test_archives_that_are_refused_make_no_store(nawf: Nawf, filled: str) -> Non
         refused(nawf("store", "import", "bad.zip", "--store", "new.db"), "bad.zip: ", "nothing was taken from it")
     refused(nawf("store", "import", "gone.zip", "--store", "new.db"), "gone.zip: cannot be read")
     assert not Path("new.db").exists()
-    refused(nawf("store", "export", "a.zip", "--phases", "p-black"), "there are no documents of these phases")
+    refused(nawf("store", "export", "a.zip", "--phases", "p-black"), "there are no documents of phase 'p-black'")
+    refused(nawf("store", "export", "a.zip", "--phases", "na2s,na-bc"), "'na-bc' (did you mean na-bcc?)")
+    refused(nawf("store", "export", "a.zip", "--phases", " ,"), "names nothing")
+    refused(nawf("build", "--store", "gone.db"), "gone.db: there is no such store")
+    assert not Path("gone.db").exists()
     refused(nawf("store", "export", "a.zip", "--store", "gone.db"), "gone.db: there is no such store")
     assert not Path("a.zip").exists()
 
@@ -206,3 +210,21 @@ def test_copies_take_no_address_of_another_kind(nawf: Nawf, filled: str, tmp_pat
     for ends in ((filled, address), (address, filled), (address, "new.db")):
         refused(nawf("store", "copy", *ends), "is no place for a store")
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_queries_say_what_is_not_there(nawf: Nawf, filled: str) -> None:
+    def notes(*options: str) -> list[str]:
+        return json.loads(ok(nawf("query", "--format", "json", *options)))["notes"]
+
+    assert notes("--phase", "na2s", "--engine", "springs") == ["4 results"]
+    assert notes("--phase", "na2s", "--verdict", "fail") == ["0 results"]
+    assert notes("--phase", "na2x,na2s") == ["4 results", "No result here is of phase 'na2x' (did you mean na2s?)"]
+    assert notes("--engine", "spring") == [
+        "0 results",
+        "No result here is of engine 'spring' (did you mean springs?)",
+    ]
+    start = json.loads(ok(nawf("query", "fingerprints", "--format", "json")))["rows"][0]["fingerprint"][:6]
+    unknown = "No fingerprint or calculation here begins with 'zzz'"
+    assert notes("--fingerprint", "zzz") == ["0 results", unknown]
+    assert notes("--fingerprint", f"{start},zzz")[1:] == [unknown]
+    refused(nawf("query", "--phase", ""), "names nothing")
