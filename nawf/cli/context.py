@@ -43,6 +43,21 @@ def library_for(settings: Settings) -> Library:
     return load_library(*settings.structures)
 
 
+def refuse_unfit_phases(phases: Sequence[Phase]) -> None:
+    """Refuse phases of the user's own that are not fit to be calculated; the shipped ones are known to be.
+
+    Raises
+    ------
+    StructureError
+        With the first thing that is wrong with one of them.
+    """
+    own = [phase for phase in phases if not phase.is_shipped]
+    if own:
+        from nawf.phases.check import refuse_unfit
+
+        refuse_unfit(own)
+
+
 def set_up(
     name: str,
     settings: Settings,

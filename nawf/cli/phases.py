@@ -238,10 +238,14 @@ def _list_row(phase: Phase) -> dict[str, Any]:
 
 def _phase_document(phase: Phase) -> dict[str, Any]:
     """Everything that ``show`` tells of a phase, with units in the keys."""
+    from nawf.errors import StructureError
     from nawf.phases.check import shortest_distance
     from nawf.phases.symmetry import describe_crystal
 
     structure = phase.structure()
+    if not structure.is_ordered:
+        where, hint = str(phase.cif_path), f"nawf phases check {phase.cif_path}"
+        raise StructureError("has sites that are partly or jointly occupied", where=where, hint=hint)
     crystal = describe_crystal(structure)
     distance, pair = shortest_distance(structure)
     return {

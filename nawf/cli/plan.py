@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nawf.cli.context import set_up, settings_for
+from nawf.cli.context import refuse_unfit_phases, set_up, settings_for
 from nawf.cli.options import (
     CampaignArgument,
     EngineOption,
@@ -53,6 +53,7 @@ def plan(
         phases=comma_separated(phases),
         properties=comma_separated(properties),
     )
+    refuse_unfit_phases(setup.phases)
     arguments = (setup.campaign, setup.phases, setup.engine)
     if store_exists(setup.settings.store):
         with open_stores(setup.settings.store, read_only=True) as stores:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nawf.cli.context import Setup, set_up, settings_for
+from nawf.cli.context import Setup, refuse_unfit_phases, set_up, settings_for
 from nawf.cli.options import (
     CampaignArgument,
     EngineOption,
@@ -82,8 +82,8 @@ def carry_out(
 
     Raises
     ------
-    EngineError
-        When the engine cannot run here; nothing has been written then.
+    EngineError, StructureError
+        When the engine cannot run here, or a phase is not fit to be calculated; nothing has been written then.
     typer.Exit
         With code 1 after failed steps, and 130 when it was stopped.
     """
@@ -94,6 +94,7 @@ def carry_out(
     from nawf.store.stores import open_stores
 
     settings = setup.settings
+    refuse_unfit_phases(setup.phases)
     made = plan_now(setup)
     if made.tasks and prepare is not None:
         prepare(made)

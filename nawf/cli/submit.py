@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nawf.cli.context import Setup, set_up, settings_for
+from nawf.cli.context import Setup, refuse_unfit_phases, set_up, settings_for
 from nawf.cli.options import (
     CampaignArgument,
     EngineOption,
@@ -62,6 +62,7 @@ def submit(
         phases=comma_separated(phases),
         properties=comma_separated(properties),
     )
+    refuse_unfit_phases(setup.phases)
     cluster = settings.cluster.model_copy(update={"worker": worker} if worker else {})
     backend = open_backend(cluster, via)
     backend.check(settings.store)

@@ -16,7 +16,7 @@ from pymatgen.core import Composition, Element
 
 from nawf.errors import StructureError
 from nawf.level import Level, worst
-from nawf.phases.library import Phase, card_paths, library_folders, read_phase
+from nawf.phases.library import Phase, library_cards, read_phase
 from nawf.phases.read import read_structure_file
 from nawf.phases.symmetry import SYMPREC_A, find_space_group, space_group_symbol
 
@@ -97,14 +97,28 @@ def check_library(*extra_folders: Path | str, symprec_angstrom: float = SYMPREC_
     """
     reports = []
     first_seen: dict[str, Path] = {}
-    for folder in library_folders(*extra_folders):
-        for card_path in card_paths(folder):
-            report = _check_card(card_path, symprec_angstrom)
-            if (twin := first_seen.setdefault(card_path.stem, card_path)) != card_path:
-                finding = Finding("id", Level.FAIL, f"{card_path}: the id is taken by {twin}")
-                report = replace(report, findings=(*report.findings, finding))
-            reports.append(report)
+    for card_path in library_cards(*extra_folders):
+        report = _check_card(card_path, symprec_angstrom)
+        if (twin := first_seen.setdefault(card_path.stem, card_path)) != card_path:
+            finding = Finding("id", Level.FAIL, f"{card_path}: the id is taken by {twin}")
+            report = replace(report, findings=(*report.findings, finding))
+        reports.append(report)
     return reports
+
+
+def refuse_unfit(phases: Iterable[Phase]) -> None:
+    """Refuse to calculate phases that fail the checker.
+
+    Raises
+    ------
+    StructureError
+        With the first failure.
+    """
+    for phase in phases:
+        failures = check_phase(phase).failures
+        if failures:
+            hint = f"nawf phases check {phase.cif_path}"
+            raise StructureError(failures[0], where=str(phase.cif_path), hint=hint)
 
 
 def check_phase(phase: Phase, *, symprec_angstrom: float = SYMPREC_A) -> CheckReport:

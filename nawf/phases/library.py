@@ -81,6 +81,11 @@ class Phase:
         )
         return taken and not left_out
 
+    @property
+    def is_shipped(self) -> bool:
+        """Whether it came with nawf, and is none of the user's own."""
+        return self.cif_path.is_relative_to(shipped_folder("structures").resolve())
+
     def structure(self) -> Structure:
         """Conventional cell as in the CIF; a new copy at each call, parsed once.
 
@@ -284,16 +289,15 @@ def load_library(*extra_folders: Path | str) -> Library:
         If a card is faulty, has no CIF, or repeats the id of another.
     """
     by_id: dict[str, Phase] = {}
-    for folder in library_folders(*extra_folders):
-        for card_path in card_paths(folder):
-            phase = read_phase(card_path)
-            if phase.id in by_id:
-                raise StructureError(
-                    f"phase {phase.id!r} exists already in {by_id[phase.id].cif_path.parent}",
-                    where=str(card_path),
-                    hint="give your phase another id",
-                )
-            by_id[phase.id] = phase
+    for card_path in library_cards(*extra_folders):
+        phase = read_phase(card_path)
+        if phase.id in by_id:
+            raise StructureError(
+                f"phase {phase.id!r} exists already in {by_id[phase.id].cif_path.parent}",
+                where=str(card_path),
+                hint="give your phase another id",
+            )
+        by_id[phase.id] = phase
     return Library(tuple(sorted(by_id.values(), key=_order)))
 
 
@@ -312,6 +316,21 @@ def library_folders(*extra_folders: Path | str) -> list[Path]:
         if not any(folder.resolve().is_relative_to(known) for known in folders):
             folders.append(folder.resolve())
     return folders
+
+
+def library_cards(*extra_folders: Path | str) -> list[Path]:
+    """Cards of the shipped phases and of the extra folders, each once, however the folders lie in each other.
+
+    Raises
+    ------
+    InputError
+        If a folder does not exist.
+    """
+    found: dict[Path, Path] = {}
+    for folder in library_folders(*extra_folders):
+        for path in card_paths(folder):
+            found.setdefault(path.resolve(), path)
+    return list(found.values())
 
 
 def card_paths(folder: Path) -> list[Path]:

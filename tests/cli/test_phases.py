@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from csv_reading import csv_rows
@@ -10,6 +12,8 @@ from typer.testing import CliRunner, Result
 from nawf.cli.phases import phases_app
 from nawf.errors import NawfError
 from nawf.phases.library import load_library
+
+Nawf = Callable[..., Any]
 
 SHIPPED = load_library()
 
@@ -43,6 +47,68 @@ def nas(tmp_path: Path) -> Path:
     path = tmp_path / "POSCAR"
     path.write_text("NaS\n1.0\n4 0 0\n0 4 0\n0 0 4\nNa S\n1 1\nDirect\n0 0 0\n0.5 0.5 0.5\n")
     return path
+
+
+def own_phase(folder: Path, changes: dict[str, str] | None = None) -> Path:
+    """A copy of na2s under another id, with texts of card and CIF replaced; returns a campaign on it."""
+    folder.mkdir(parents=True)
+    for suffix in (".yaml", ".cif"):
+        text = SHIPPED.get("na2s").cif_path.with_suffix(suffix).read_text().replace("id: na2s", "id: own")
+        for old, new in (changes or {}).items():
+            text = text.replace(old, new)
+        (folder / f"own{suffix}").write_text(text)
+    campaign = folder / "campaign.txt"
+    campaign.write_text("name: own\ntitle: Own\nphases: {ids: [own, na-bcc]}\nproperties: [relax]\n")
+    return campaign
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"z: 4": "z: 2"}, "4 formula units of Na2S, not 2"),
+        ({"number: 225": "number: 227"}, "Fm-3m (225), not number 227"),
+        ({"_cell_length_a                      6": "_cell_length_a                      3"}, "atoms overlap"),
+        ({" 1\nS": " 0.5\nS"}, "partly or jointly occupied"),
+    ],
+)
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_own_phases_are_checked_before_a_run(
+    nawf: Nawf, tmp_path: Path, changes: dict[str, str], words: str, command: str
+) -> None:
+    campaign = own_phase(tmp_path / "mine", changes)
+    done = nawf(command, campaign, "--structures", "mine")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"nawf: {tmp_path}/mine/own.cif: ")
+    assert words in done.err
+    assert done.err.endswith(f"(nawf phases check {tmp_path}/mine/own.cif)\n")
+    assert nawf("plan", campaign, "--structures", "mine", "--phases", "na-bcc").code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_an_own_phase_that_is_fit_is_planned(nawf: Nawf, tmp_path: Path) -> None:
+    assert nawf("plan", own_phase(tmp_path / "mine"), "--structures", "mine").code == 0
+
+
+def test_partial_occupancies_are_not_shown(nawf: Nawf, tmp_path: Path) -> None:
+    own_phase(tmp_path / "mine", {" 1\nS": " 0.5\nS"})
+    done = nawf("phases", "show", "own", "--structures", "mine")
+    assert (done.code, len(done.err.splitlines())) == (2, 1)
+    assert "own.cif: has sites that are partly or jointly occupied" in done.err
+    assert nawf("phases", "show", "own", "--cif", "--structures", "mine").code == 0
+
+
+def test_folders_within_each_other(nawf: Nawf, tmp_path: Path, nas: Path) -> None:
+    """A folder of the settings lies in the one that ``phases add`` writes to."""
+    own_phase(tmp_path / "structures" / "mine")
+    (tmp_path / "nawf.yaml").write_text("structures: [structures/mine]\n")
+    done = nawf("phases", "add", nas, "--id", "nas", "--reference", "r", "--origin", "prototype")
+    assert done.code == 0, done.err
+    for folders in (("structures",), ("structures/mine", "structures"), ("structures", "structures/mine")):
+        asked = [word for folder in folders for word in ("--structures", folder)]
+        assert nawf("phases", "show", "own", *asked).code == 0
+        assert nawf("phases", "show", "nas", *asked).code == 0
+    found = nawf("phases", "check", "--structures", "structures", "--format", "csv").out.splitlines()
+    assert len([line for line in found if line.startswith("own,pass")]) == 1
 
 
 def test_list_all_as_table() -> None:
