@@ -73,6 +73,39 @@ def test_every_mistake_is_one_line_with_the_file(tmp_path: Path, text: str, word
     assert "\n" not in str(caught.value)
 
 
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)
+)
+MERGES = "a0: &a0 {k: 1}\n" + "".join(
+    f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}\n" for n in range(1, 10)
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("name: !!bool foo\n", "not of the kind"),
+        ("name: !!int ''\n", "not of the kind"),
+        ("name: !!timestamp abc\n", "is not valid YAML"),
+        ("name: !!float x\n", "is not valid YAML"),
+        ("name: &a [*a]\n", "a value lies within itself (line 1)"),
+        ("name: &a {b: {c: *a}}\n", "a value lies within itself (line 1)"),
+        (f"name: 0x{'f' * 5000}\n", "holds a value that cannot be read"),
+        ("name: " + "[" * 3000 + "]" * 3000 + "\n", ""),
+        (BOMB, "more than 100,000 values"),
+        (MERGES, "more than 100,000 values"),
+    ],
+)
+def test_values_that_the_parser_stumbles_over(tmp_path: Path, value: str, words: str) -> None:
+    path = write(tmp_path, value)
+    with pytest.raises(InputError) as caught:
+        read_yaml_model(path, Record)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
 def test_mapping(tmp_path: Path) -> None:
     assert read_yaml_mapping(write(tmp_path, "a: {b: [1, 2.5, null]}\n")) == {"a": {"b": [1, 2.5, None]}}
     with pytest.raises(InputError, match="no such file"):

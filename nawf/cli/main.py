@@ -76,9 +76,17 @@ def main() -> None:
         print("nawf: stopped", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
-        # The reader of our output (head, less) has left. Python would complain again when it flushes.
+        # The reader of our output (head, less) has left. Python would complain again when it flushes, as below.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        if "--debug" in sys.argv[1:]:
+            raise
+        reason = (error.strerror or str(error)).lower()
+        print(f"nawf: {error.filename or 'output'}: {reason}", file=sys.stderr)
+        if error.filename is None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -186,6 +186,8 @@ def read_card(path: Path | str) -> PhaseCard:
         If the file is unreadable, has an unknown key or a wrong value, or is not named after the phase.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise StructureError("is not a file", where=str(path))  # reading a pipe would wait for ever
     card = read_yaml_model(path, PhaseCard, error=StructureError)
     if card.id != path.stem:
         raise StructureError(

@@ -6,13 +6,15 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from nawf.errors import StoreFileError
 from nawf.results.elastic import ElasticResult
 from nawf.results.energetics import PhaseEnergetics, VibrationalFreeEnergy
 from nawf.results.fingerprint import Fingerprint
 from nawf.results.outputs import PhononResult, RelaxResult, StaticResult
 from nawf.results.verdict import Level, Verdict
+from nawf.strict_yaml import describe_validation_error
 
 SCHEMA_VERSION = 2
 
@@ -87,8 +89,21 @@ class ResultDocument(BaseModel):
     result: dict[str, Any]
 
     def record(self) -> Result:
-        """The typed result."""
-        return RESULT_TYPES[self.property].model_validate(self.result)
+        """The typed result.
+
+        Raises
+        ------
+        StoreFileError
+            If it is malformed.
+        """
+        hint = "nawf build --rebuild makes it anew"
+        if self.property not in RESULT_TYPES:
+            raise StoreFileError(f"is of an unknown property {self.property!r}", where=self.result_id, hint=hint)
+        try:
+            return RESULT_TYPES[self.property].model_validate(self.result)
+        except ValidationError as error:
+            what = f"is malformed: {describe_validation_error(error)}"
+            raise StoreFileError(what, where=self.result_id, hint=hint) from None
 
 
 def fingerprint_of(prop: str, result: Result) -> Fingerprint:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from monty.json import MontyDecoder
+from pydash import get
 
 from nawf.quality.gate import judge
 from nawf.results.documents import (
@@ -80,18 +81,19 @@ def build(
     return summary
 
 
-def _known(stores: Stores, phases: Collection[str] | None) -> dict[tuple[str, str, str], tuple[str, int, str, int]]:
+def _known(stores: Stores, phases: Collection[str] | None) -> dict[tuple[Any, ...], tuple[Any, ...]]:
     """What each built document was built from; a job that was repeated has ended at another time."""
     found = stores.results.query(
         {} if phases is None else {"phase": {"$in": sorted(phases)}},
         properties=["phase", "property", "provenance.intent", "provenance.job", "schema_version"],
     )
+    # A malformed document is one that nothing is known of: it is built anew.
     return {
-        (d["phase"], d["property"], d["provenance"]["intent"]): (
-            d["provenance"]["job"]["uuid"],
-            d["provenance"]["job"]["index"],
-            d["provenance"]["job"]["completed_at"],
-            d["schema_version"],
+        (d.get("phase"), d.get("property"), get(d, "provenance.intent")): (
+            get(d, "provenance.job.uuid"),
+            get(d, "provenance.job.index"),
+            get(d, "provenance.job.completed_at"),
+            d.get("schema_version"),
         )
         for d in found
     }

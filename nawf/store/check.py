@@ -91,7 +91,8 @@ def _check_results(results: Store, found: Findings) -> None:
     """Every document of the phase store is a result of this schema, or of an older one."""
     older = 0
     for raw in results.query():
-        if raw.get("schema_version", 0) < SCHEMA_VERSION:
+        version = raw.get("schema_version", 0)
+        if isinstance(version, int) and version < SCHEMA_VERSION:
             older += 1
             continue
         try:
@@ -103,7 +104,7 @@ def _check_results(results: Store, found: Findings) -> None:
             found.problems.append(f"results: {what if name in what else f'{name}: {what}'}")
             continue
         if not _is_named_rightly(document):
-            found.problems.append(f"results: {raw['result_id']}: its settings are not those of its name")
+            found.problems.append(f"results: {document.result_id}: its settings are not those of its name")
     if older:
         found.notes.append(f"results of an older schema: {older}; nawf store migrate brings them up to date")
 

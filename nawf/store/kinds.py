@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from pydash import get
+
 from nawf.store.archive import DATA_MEMBER, OUTPUTS_MEMBER, RESULTS_MEMBER
 from nawf.store.matching import Document
 from nawf.store.stores import Stores
@@ -63,9 +65,13 @@ def _completed(document: Document) -> Age:
 
 def _built_from(document: Document) -> Age:
     """Of two from one job, the one judged last is newer; archives do not say when theirs were."""
-    job = document.get("provenance", {}).get("job", {})
-    schema, index = document.get("schema_version", 0), job.get("index", 0)
-    return (f"{schema:09d}", _moment(job.get("completed_at")), f"{index:09d}", _moment(document.get("last_updated")))
+    completed_at, index = (get(document, f"provenance.job.{name}") for name in ("completed_at", "index"))
+    schema, updated_at = document.get("schema_version"), document.get("last_updated")
+    return _number(schema), _moment(completed_at), _number(index), _moment(updated_at)
+
+
+def _number(value: Any) -> str:
+    return f"{value if isinstance(value, int) else 0:09d}"
 
 
 def _moment(value: Any) -> str:

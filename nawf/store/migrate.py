@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydash import get
+
 from nawf.errors import StoreFileError
 from nawf.results.documents import SCHEMA_VERSION
 from nawf.store.builder import build
@@ -86,18 +88,24 @@ def migrate(location: str, library: Library | None = None) -> Migration:
 
 def _renew(stores: Stores, done: Migration, library: Library | None) -> None:
     before = list(stores.results.query(_OLDER))
-    done.built = len(build(stores, phases={d["phase"] for d in before}, library=library).built)
-    current = {(d["phase"], d["property"], d["provenance"]["job"]["uuid"]) for d in _current(stores)}
+    phases = {d["phase"] for d in before if isinstance(d.get("phase"), str)}
+    done.built = len(build(stores, phases=phases, library=library).built)
+    current = {_job(d) for d in _current(stores)}
     for old in list(stores.results.query(_OLDER)):
-        name = old["result_id"]
-        if (old["phase"], old["property"], old["provenance"]["job"]["uuid"]) in current:
-            stores.results.remove_docs({"result_id": name})
+        name = str(old.get("result_id", old["_id"]))
+        if _job(old) in current:
+            stores.results.remove_docs({"_id": old["_id"]})
             done.removed += 1
         elif (renewed := _as_current(old)) is not None:
             stores.results.update(renewed, key="result_id")
             done.renewed += 1
         else:
             done.left.append(name)
+
+
+def _job(document: dict[str, Any]) -> tuple[str, ...]:
+    """Phase, property and job as texts, whatever a malformed document has there."""
+    return tuple(str(get(document, name)) for name in ("phase", "property", "provenance.job.uuid"))
 
 
 def _current(stores: Stores) -> Iterator[dict[str, Any]]:

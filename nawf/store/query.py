@@ -41,7 +41,8 @@ def as_document(raw: dict[str, Any]) -> ResultDocument:
     """Typed document of a stored one."""
     content = {k: v for k, v in raw.items() if k not in ("_id", "last_updated")}
     name = str(content.get("result_id", "a result"))
-    if content.get("schema_version", 0) > SCHEMA_VERSION:
+    version = content.get("schema_version", 0)
+    if isinstance(version, int) and version > SCHEMA_VERSION:
         raise StoreFileError("was written by a newer nawf", where=name, hint="update nawf")
     try:
         return ResultDocument.model_validate(content)

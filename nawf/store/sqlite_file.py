@@ -249,6 +249,8 @@ class StoreFile:
             raise  # a defect of ours, not of the file
         except sqlite3.Error as error:
             raise store_error(error, self.path, self.busy_timeout_s) from error
+        except UnicodeDecodeError as error:  # of a schema that SQLite quotes in its message
+            raise StoreFileError("is damaged", where=str(self.path), hint="go back to a copy") from error
 
 
 # --- fork ----------------------------------------------------------------------------------------------

@@ -166,6 +166,82 @@ def test_output_to_a_full_disk(nawf: Nawf) -> None:
     assert_one_clear_line(nawf("phases", "list", "--out", "/dev/full"), "/dev/full", "no space left")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_standard_output_on_a_full_disk() -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "nawf.cli.main", "phases", "list"],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (2, "nawf: output: no space left on device\n")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("plan", "LONG.yaml"),
+        ("plan", "na-s", "--store", "LONG.db"),
+        ("plan", "na-s", "--structures", "LONG"),
+        ("store", "info", "--store", "LONG.db"),
+        ("store", "export", "LONG.zip", "--store", "there.db"),
+        ("build", "--store", "LONG.db"),
+        ("phases", "check", "LONG.cif"),
+        ("phases", "list", "--out", "LONG.txt"),
+    ],
+)
+def test_names_that_are_too_long(nawf: Nawf, records: Any, command: tuple[str, ...]) -> None:
+    if "there.db" in command:
+        with open_stores("there.db") as stores:
+            stores.results.update(records.document().model_dump(mode="json"))
+    long = "x" * 300
+    words = [word.replace("LONG", long) for word in command]
+    assert_one_clear_line(nawf(*words), long, "ile name too long")
+
+
+def test_a_pipe_among_the_structures(nawf: Nawf, tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    os.mkfifo(tmp_path / "own" / "x.yaml")
+    assert_one_clear_line(nawf("phases", "list", "--structures", "own"), "x.yaml", "is not a file")
+
+
+MALFORMED: list[dict[str, Any]] = [
+    {"schema_version": "two"},
+    {"schema_version": None},
+    {"provenance": None},
+    {"provenance": {"job": {"index": "first"}}},
+    {"phase": 5},
+    {"property": "colour"},
+    {"result": {}},
+]
+
+
+@pytest.mark.parametrize("change", MALFORMED, ids=[next(iter(change)) for change in MALFORMED])
+def test_malformed_results_are_named(nawf: Nawf, records: Any, change: dict[str, Any]) -> None:
+    name = records.document().result_id
+    with open_stores("nawf.db") as stores:
+        stores.results.update(records.document().model_dump(mode="json") | change)
+    assert_one_clear_line(nawf("query"), name)
+    outcome = nawf("store", "verify")
+    assert outcome.code == 2
+    assert name in outcome.err
+    assert "Traceback" not in outcome.err
+    assert nawf("build").code == 0
+    assert nawf("store", "migrate").code == 0
+    assert nawf("store", "copy", "nawf.db", "other.db").code == 0
+    assert nawf("store", "copy", "nawf.db", "other.db").code == 0
+
+
+@pytest.mark.parametrize("without", ["phase", "provenance", "property", "result_id"])
+def test_malformed_results_of_an_older_schema_are_left(nawf: Nawf, records: Any, without: str) -> None:
+    old = records.document().model_dump(mode="json") | {"schema_version": 1}
+    with open_stores("nawf.db") as stores:
+        stores.results.update({k: v for k, v in old.items() if k != without}, key="card")
+    outcome = nawf("store", "migrate")
+    assert outcome.code == 1
+    assert "its raw document is missing" in outcome.err
+    assert "Traceback" not in outcome.err
+
+
 def test_a_disk_that_fills_up_during_a_run(tmp_path: Path) -> None:
     """A limit on the size of files stands in for a full disk: writing fails in the same way."""
     (tmp_path / "mine.yaml").write_text(GOOD)

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from nawf.errors import StoreFileError
 from nawf.quality.gate import judge
 from nawf.results.documents import ResultDocument, energetics, result_id
 from nawf.results.fingerprint import Fingerprint
@@ -56,7 +57,7 @@ def test_unknown_keys_are_refused_at_every_level(records, where):
 def test_a_result_of_another_shape_is_found_when_it_is_read(records):
     document = records.document("na2s", "static")
     broken = document.model_copy(update={"result": document.result | {"energy": 1.0}})
-    with pytest.raises(ValueError, match="Extra inputs"):
+    with pytest.raises(StoreFileError, match="energy: unknown key"):
         broken.record()
 
 

@@ -97,6 +97,40 @@ def test_no_changed_number_passes(path, seed):
     assert found > 30
 
 
+@pytest.mark.parametrize("seed", range(2))
+def test_whatever_is_damaged_is_said_in_one_line(path, seed):
+    """Bytes of the first pages, which hold the schema: nothing but plain errors."""
+    with SQLiteStore(path, key="k") as store:
+        store.update([{"k": i} for i in range(3)])
+    rng, sound = random.Random(seed), path.read_bytes()
+    refused = []
+    for _ in range(150):
+        content = bytearray(sound)
+        for _ in range(rng.randint(1, 4)):
+            content[rng.randrange(100, 4096)] = rng.randrange(256)
+        path.write_bytes(content)
+        for look in (info, verify):
+            try:
+                look(path)
+            except StoreFileError as error:
+                refused.append(str(error))
+    assert refused
+    assert not any("\n" in line for line in refused)
+
+
+def test_a_schema_that_is_no_text(path):
+    with SQLiteStore(path, key="k") as store:
+        store.update({"k": 1})
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute(
+            "UPDATE sqlite_schema SET name = CAST(x'fffefd' AS TEXT), sql = 'CREATE T' WHERE name = 'documents'"
+        )
+    with pytest.raises(StoreFileError, match="is damaged"):
+        info(path)
+    assert verify(path) == ["is damaged"]
+
+
 def test_short_documents_of_earlier_stores_are_read(path):
     with SQLiteStore(path, key="k") as store:
         store.update([{"_id": "a", "k": 1, "x": 0.5}, {"_id": "b", "k": 2, "x": 1.5}])
