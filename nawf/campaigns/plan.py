@@ -157,18 +157,20 @@ def make_plan(
         intents = {p: intended_fingerprint(engine, p, methods).id for p in PROPERTIES}
         hashes = {p.id: p.card_hash for p in phases}
         for document in load_results(results, phases=set(hashes)):
-            if (
-                document.provenance.intent == intents[document.property]
-                and document.card.card_hash == hashes[document.phase]
-            ):
-                done[document.phase, document.property] = document
+            step = document.phase, document.property
+            if document.card.card_hash != hashes[document.phase]:
+                continue
+            # What was meant to be otherwise, or as another job was, may have ended with these very settings.
+            wanted = intents.get(document.property)
+            if document.provenance.intent == wanted or (document.fingerprint_id == wanted and step not in done):
+                done[step] = document
         _forget_given_up(done, methods)
     steps: list[PlannedStep] = []
     tasks: list[PhaseTask] = []
     for phase in phases:
         own = {p: d for (name, p), d in done.items() if name == phase.id}
-        wanted = with_prerequisites(properties) if properties else properties_of(phase, campaign)
-        planned, task = _plan_phase(phase, campaign, engine, wanted, own, methods)
+        names = with_prerequisites(properties) if properties else properties_of(phase, campaign)
+        planned, task = _plan_phase(phase, campaign, engine, names, own, methods)
         steps += [replace(step, intent=intents.get(step.property, "")) for step in planned]
         if task is not None:
             tasks.append(task)

@@ -1,12 +1,13 @@
 """From the raw store to the phase store: fingerprint, gate, one document per phase, property and fingerprint.
 
 Building is incremental and repeatable: what is already built from the newest raw document is left as it is,
-and rebuilding everything changes nothing that is still true.
+and rebuilding everything changes nothing that is still true. Where jobs of unlike intentions ended with the same
+settings, theirs is one result, that of the newest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -64,8 +65,10 @@ def build(
     """
     summary = BuildSummary()
     polymorphs = Polymorphs(library)
-    known = _known(stores, phases)
-    for raw in _newest(stores, phases):
+    known, standing = _known(stores, phases)
+    raws = _newest(stores, phases)
+    ages = {(raw["uuid"], raw["index"]): _age(raw) for raw in raws}
+    for raw in raws:
         nawf = raw["metadata"]["nawf"]
         key = (nawf["phase"], nawf["property"], nawf["intent"])
         if not rebuild and known.get(key) == (raw["uuid"], raw["index"], str(raw["completed_at"]), SCHEMA_VERSION):
@@ -75,31 +78,39 @@ def build(
         if document is None:
             summary.refused.append(problem)
             continue
+        own, other = (raw["uuid"], raw["index"]), standing.get(document.result_id)
+        if other in ages and (ages[other], other) > (ages[own], own):
+            summary.unchanged += 1
+            continue
+        standing[document.result_id] = own
         content = document.model_dump(mode="json") | {"last_updated": datetime.now(UTC)}
         stores.results.update(content, key="result_id")
         summary.built.append(document.result_id)
     return summary
 
 
-def _known(stores: Stores, phases: Collection[str] | None) -> dict[tuple[Any, ...], tuple[Any, ...]]:
-    """What each built document was built from; a job that was repeated has ended at another time."""
+def _known(
+    stores: Stores, phases: Collection[str] | None
+) -> tuple[dict[tuple[Any, ...], tuple[Any, ...]], dict[str, tuple[Any, ...]]]:
+    """What has been built, by phase, property and intent, and from what each document was built, by its name.
+
+    A job that was repeated has ended at another time.
+    """
     found = stores.results.query(
         {} if phases is None else {"phase": {"$in": sorted(phases)}},
-        properties=["phase", "property", "provenance.intent", "provenance.job", "schema_version"],
+        properties=["result_id", "phase", "property", "provenance.intent", "provenance.job", "schema_version"],
     )
-    # A malformed document is one that nothing is known of: it is built anew.
-    return {
-        (d.get("phase"), d.get("property"), get(d, "provenance.intent")): (
-            get(d, "provenance.job.uuid"),
-            get(d, "provenance.job.index"),
-            get(d, "provenance.job.completed_at"),
-            d.get("schema_version"),
-        )
-        for d in found
-    }
+    known, standing = {}, {}
+    for d in found:
+        # A malformed document is one that nothing is known of: it is built anew.
+        job = (get(d, "provenance.job.uuid"), get(d, "provenance.job.index"))
+        ended = get(d, "provenance.job.completed_at")
+        known[d.get("phase"), d.get("property"), get(d, "provenance.intent")] = (*job, ended, d.get("schema_version"))
+        standing[str(d.get("result_id"))] = job
+    return known, standing
 
 
-def _newest(stores: Stores, phases: Collection[str] | None) -> Iterable[dict[str, Any]]:
+def _newest(stores: Stores, phases: Collection[str] | None) -> list[dict[str, Any]]:
     """The newest final raw document of every phase, property and intent; outputs are not loaded yet."""
     criteria: dict[str, Any] = {f"{META}.final": True}
     if phases is not None:

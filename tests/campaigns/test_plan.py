@@ -124,6 +124,17 @@ def check_from_missing_to_done(planned, carry_out, store):
     assert static.energy_ev_per_atom < -0.7
 
 
+def test_a_result_of_the_intended_settings_counts_whatever_was_intended(planned, carry_out, store):
+    carry_out(planned(store), store)
+    for document in list(store.query()):
+        provenance = document["provenance"] | {"intent": "something else"}
+        store.update(document | {"provenance": provenance}, key="result_id")
+    assert set(states(planned(store)).values()) == {"done"}
+    for document in list(store.query()):
+        store.update(document | {"fingerprint_id": "something else"}, key="result_id")
+    assert set(states(planned(store)).values()) == {"missing"}
+
+
 def test_phases_are_planned_one_by_one(planned, carry_out, store):
     carry_out(planned(store, wanted=["relax"]), store)
     both = planned(store, ids=("na-bcc", "na-hcp"), wanted=["static"])

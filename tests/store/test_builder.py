@@ -145,6 +145,29 @@ def test_a_newer_run_takes_the_place_of_the_older(stores: Stores, tmp_path: Path
     assert new.result["energy_ev_per_atom"] == pytest.approx(old.result["energy_ev_per_atom"], abs=1e-6)
 
 
+def test_two_intentions_with_one_result_are_at_rest(stores: Stores) -> None:
+    """Jobs that were meant to be otherwise and ended alike: the newest stands, whichever is built first."""
+    build(stores)
+    [old] = load_results(stores.results, properties=["static"])
+    raw = next(stores.jobs.docs_store.query({"metadata.nawf.property": "static", "metadata.nawf.final": True}))
+    for name, date in (
+        ("zzz", "2099-01-02T00:00:00"),
+        ("aaa", "2099-01-03T00:00:00"),
+        ("000", "2099-01-01T00:00:00"),
+    ):
+        nawf = raw["metadata"]["nawf"] | {"intent": name}
+        other = {k: v for k, v in raw.items() if k != "_id"}
+        other |= {"uuid": f"job-{name}", "completed_at": date, "metadata": raw["metadata"] | {"nawf": nawf}}
+        stores.jobs.docs_store.update(other, key=["uuid", "index"])
+    for rebuild in (False, False, True, False):
+        summary = build(stores, rebuild=rebuild)
+        [document] = load_results(stores.results, properties=["static"])
+        assert document.provenance.job.uuid == "job-aaa"
+        assert document.result_id == old.result_id
+        assert (len(summary.built), summary.unchanged) in ([(3, 3)] if rebuild else [(0, 6), (1, 5), (2, 4)])
+    assert summary.built == []
+
+
 def test_a_job_without_output_is_named_and_not_built(stores: Stores) -> None:
     raw = next(stores.jobs.docs_store.query({"metadata.nawf.property": "static", "metadata.nawf.final": True}))
     stores.jobs.docs_store.update(raw | {"output": None}, key=["uuid", "index"])
