@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Annotated
@@ -21,6 +22,8 @@ from nawf.cli.status import cancel, resume, retry, status
 from nawf.cli.store import build, store_app
 from nawf.cli.submit import submit
 from nawf.errors import NawfError
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 app = typer.Typer(
     name="nawf",
@@ -80,7 +83,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        if "--debug" in sys.argv[1:]:
+        if "--debug" in sys.argv[1:] or (error.filename is None and error.errno not in _NO_ROOM):
             raise
         reason = (error.strerror or str(error)).lower()
         print(f"nawf: {error.filename or 'output'}: {reason}", file=sys.stderr)
