@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,6 +36,10 @@ ShallowOption = Annotated[
     typer.Option(
         "--skip-shallower-than", metavar="MEV", min=0, help="Hull depth (meV/atom) below which a phase is skipped."
     ),
+]
+VersusOption = Annotated[
+    str | None,
+    typer.Option("--versus", metavar="ID", help="Alloy that voltages are given against, such as na15sn4."),
 ]
 
 
@@ -74,6 +79,7 @@ def voltage(
     ion: Annotated[str, typer.Option("--ion", help="Working ion.")] = "Na",
     skip: SkipOption = None,
     skip_shallower_than: ShallowOption = None,
+    versus: VersusOption = None,
     plot: PlotOption = None,
 ) -> None:
     """Voltage profiles of a host against an ion, equilibrium and kinetic paths side by side."""
@@ -81,7 +87,8 @@ def voltage(
     from nawf.reports.voltage import make_profiles, voltage_table, where_formed
 
     check_figure_path(plot)
-    requests = _requests(options.load_campaign(), host, ion, comma_separated(skip), skip_shallower_than)
+    asked = _requests(options.load_campaign(), host, ion, comma_separated(skip), skip_shallower_than)
+    requests = [replace(request, versus=versus) for request in asked]
     if plot is not None and len(requests) > 1:
         hosts = ", ".join(r.host for r in requests)
         raise InputError("one picture shows one host", hint=f"choose one with --host: {hosts}")

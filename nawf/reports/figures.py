@@ -81,7 +81,7 @@ def voltage_figure(basis: Basis, profiles: Profiles) -> Figure:
             label = "measured, GITT at 90 °C (ji2024)" if i == 0 else None
             axes.axhline(voltage, color="0.6", linewidth=0.8, linestyle=":", label=label, zorder=0)
     axes.set_xlabel(f"capacity (mAh per g of {request.host} without {request.ion})")
-    axes.set_ylabel(f"voltage vs {request.ion}/{request.ion}⁺ (V)")
+    axes.set_ylabel(f"voltage vs {request.electrode.replace('+', '⁺')} (V)")
     axes.set_title(f"{request.ion} into {request.host}: {basis.caption}", fontsize=9)
     axes.set_xlim(left=0)
     axes.margins(y=0.15)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nawf.errors import InputError
@@ -10,8 +10,9 @@ from nawf.reports.basis import Basis
 from nawf.reports.literature import MEASURED_CHARGE_V, MEASURED_DISCHARGE_V, PLATEAU_VOLTAGE_V, Published
 from nawf.reports.tables import Column, Table
 from nawf.thermo.conditions import Condition
-from nawf.thermo.entries import CompositionKey, composition_key, parse_formula
+from nawf.thermo.entries import CompositionKey, EntrySet, composition_key, parse_formula
 from nawf.thermo.kinetic import KineticPath, kinetic_path
+from nawf.thermo.reference_electrode import electrode_potential_v
 from nawf.thermo.voltage import VoltageProfile, voltage_profile
 
 EQUILIBRIUM, KINETIC = "equilibrium", "kinetic"
@@ -19,6 +20,7 @@ EQUILIBRIUM, KINETIC = "equilibrium", "kinetic"
 _COLUMNS = (
     Column("host", "host", for_machines=True),
     Column("ion", "ion", for_machines=True),
+    Column("electrode", "against", for_machines=True),
     Column("condition", "condition"),
     Column("path", "path"),
     Column("voltage_v", "V", ".3f"),
@@ -33,33 +35,40 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class ProfileRequest:
-    """Which profile to report, and what its kinetic path leaves out."""
+    """Which profile to report, what its kinetic path leaves out, and which alloy stands against the host if any."""
 
     host: str
     ion: str = "Na"
     skip: tuple[str, ...] = ()
     skip_shallower_than_mev: float | None = None
+    versus: str | None = None
 
     @property
     def is_sulfur_against_sodium(self) -> bool:
         """Whether published voltages can be laid beside."""
-        return self.ion == "Na" and self.host in ("S", "s-alpha")
+        return self.ion == "Na" and self.host in ("S", "s-alpha") and self.versus is None
+
+    @property
+    def electrode(self) -> str:
+        """What voltages are counted from."""
+        return self.versus or f"{self.ion}/{self.ion}+"
 
 
 @dataclass(frozen=True)
 class Profiles:
-    """Profiles of one request at every condition."""
+    """Profiles of one request at every condition; ``electrode_v`` is what an alloy's potential was taken off."""
 
     request: ProfileRequest
     equilibrium: dict[Condition, VoltageProfile]
     kinetic: dict[Condition, KineticPath] = field(default_factory=dict)
+    electrode_v: dict[Condition, float] = field(default_factory=dict)
 
 
 def make_profiles(basis: Basis, request: ProfileRequest) -> Profiles:
     """Equilibrium profiles, and kinetic ones where something is to be skipped."""
     equilibrium: dict[Condition, VoltageProfile] = {}
     kinetic: dict[Condition, KineticPath] = {}
-    basis.check_not_missing(request.host, "has no energy")
+    _check_there(basis, request)
     limit = request.skip_shallower_than_mev
     for condition, entry_set in basis.entry_sets.items():
         references = basis.element_references[condition]
@@ -74,7 +83,25 @@ def make_profiles(basis: Basis, request: ProfileRequest) -> Profiles:
                 skip=skip,
                 references=references,
             )
-    return Profiles(request, equilibrium, kinetic)
+    if request.versus is None:
+        return Profiles(request, equilibrium, kinetic)
+    electrode_v = {c: _electrode_v(basis, c, request.versus, request.ion) for c in equilibrium}
+    return Profiles(
+        request,
+        {c: profile.against(electrode_v[c]) for c, profile in equilibrium.items()},
+        {c: replace(path, kinetic=path.kinetic.against(electrode_v[c])) for c, path in kinetic.items()},
+        electrode_v,
+    )
+
+
+def _check_there(basis: Basis, request: ProfileRequest) -> None:
+    for name in filter(None, (request.host, request.versus)):
+        basis.check_not_missing(name, "has no energy")
+
+
+def _electrode_v(basis: Basis, condition: Condition, alloy: str, ion: str) -> float:
+    references = basis.element_references[condition]
+    return electrode_potential_v(basis.entry_sets[condition], alloy, ion, references=references)
 
 
 def where_formed(basis: Basis, request: ProfileRequest) -> Basis:
@@ -83,10 +110,11 @@ def where_formed(basis: Basis, request: ProfileRequest) -> Basis:
     def form(one: Basis) -> None:
         for condition, entry_set in one.entry_sets.items():
             voltage_profile(entry_set, request.host, request.ion, references=one.element_references[condition])
+            if request.versus is not None:
+                _electrode_v(one, condition, request.versus, request.ion)
 
-    basis.check_not_missing(request.host, "has no energy")
-    composition, _ = basis.static.composition_of(request.host)
-    return basis.where_formed(form, {*composition, request.ion})
+    _check_there(basis, request)
+    return basis.where_formed(form, _elements_in(basis.static, request))
 
 
 def voltage_table(basis: Basis, profiles: Profiles) -> Table:
@@ -94,35 +122,43 @@ def voltage_table(basis: Basis, profiles: Profiles) -> Table:
     rows: list[dict[str, Any]] = []
     notes: list[str] = []
     for condition, profile in profiles.equilibrium.items():
-        rows += _rows(profile, EQUILIBRIUM)
+        rows += _rows(profile, EQUILIBRIUM, profiles.request.electrode)
         notes += [f"{condition.label}: {note}." for note in profile.notes]
         path = profiles.kinetic.get(condition)
         if path is not None:
-            rows += _rows(path.kinetic, KINETIC)
+            rows += _rows(path.kinetic, KINETIC, profiles.request.electrode)
             notes += [f"{condition.label}, kinetic path: {note}." for note in path.notes]
     request = profiles.request
     notes += _means(profiles)
     notes.append(
         f"x: {request.ion} per formula unit of {request.host}; capacity per mass of the host without {request.ion}; "
-        f"voltages against the metal."
+        f"voltages against {request.versus or 'the metal'}."
     )
+    if profiles.electrode_v:
+        potentials = ", ".join(f"{v:.3f} V ({c.label})" for c, v in profiles.electrode_v.items())
+        notes.append(f"{request.versus} lies at {potentials} against {request.ion}/{request.ion}+.")
     if request.is_sulfur_against_sodium:
         notes += _published_notes()
-    title = f"Voltage of {request.host} against {request.ion}/{request.ion}+ (V)"
+    title = f"Voltage of {request.host} against {request.electrode} (V)"
     return Table(title, _COLUMNS, rows, notes + basis.notes(_elements(basis, request)))
 
 
 def _elements(basis: Basis, request: ProfileRequest) -> frozenset[str]:
-    """Elements of host and ion: phases with others take no part."""
-    host, _ = next(iter(basis.entry_sets.values())).composition_of(request.host)
-    return frozenset(host) | {request.ion}
+    """Elements of host, ion and electrode: phases with others take no part."""
+    return _elements_in(next(iter(basis.entry_sets.values())), request)
 
 
-def _rows(profile: VoltageProfile, path: str) -> list[dict[str, Any]]:
+def _elements_in(entry_set: EntrySet, request: ProfileRequest) -> frozenset[str]:
+    named = [name for name in (request.host, request.versus) if name is not None]
+    return frozenset({request.ion}).union(*(entry_set.composition_of(name)[0] for name in named))
+
+
+def _rows(profile: VoltageProfile, path: str, electrode: str) -> list[dict[str, Any]]:
     return [
         {
             "host": profile.host,
             "ion": profile.ion,
+            "electrode": electrode,
             "condition": profile.condition.label,
             "path": path,
             "voltage_v": p.voltage_v,

@@ -11,7 +11,7 @@ equal until nothing lower is left between them (Aneja and Nair, Management Scien
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
@@ -130,6 +130,11 @@ class VoltageProfile:
             return None
         charge_times_voltage = sum(p.voltage_v * (p.x_end - p.x_start) for p in self.plateaus)
         return charge_times_voltage / (self.x_end - self.x_start)
+
+    def against(self, electrode_v: float) -> VoltageProfile:
+        """The same with voltages against an electrode that has a potential (V) against what they are counted from."""
+        moved = tuple(replace(p, voltage_v=p.voltage_v - electrode_v) for p in self.plateaus)
+        return replace(self, plateaus=moved)
 
     def voltage_at(self, x: float) -> float:
         """Voltage (V) at x ions per formula unit; at a step that of the lower plateau, which begins there.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from refused_commands import assert_one_clear_line
 
 from nawf.cli.main import main
 from nawf.store.stores import open_stores
@@ -20,16 +21,6 @@ from nawf.store.stores import open_stores
 Nawf = Callable[..., Any]
 
 GOOD = "name: mine\ntitle: Mine\nphases: {ids: [na-bcc]}\nproperties: [relax, static]\n"
-
-
-def assert_one_clear_line(outcome: Any, *words: str, code: int = 2) -> None:
-    assert outcome.code == code, outcome
-    lines = outcome.err.strip().splitlines()
-    assert len(lines) == 1, outcome.err
-    assert lines[0].startswith("nawf: ")
-    assert "Traceback" not in outcome.err
-    for word in words:
-        assert word in lines[0]
 
 
 @pytest.mark.parametrize(

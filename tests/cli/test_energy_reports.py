@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from refused_commands import assert_one_clear_line
 
 Nawf = Callable[..., Any]
 
@@ -17,14 +18,6 @@ def report(nawf: Nawf, *arguments: str) -> Any:
     """A report of the reference results."""
     kind, *options = arguments
     return nawf("report", kind, "--reference", *options)
-
-
-def assert_one_clear_line(outcome: Any, *words: str) -> None:
-    assert outcome.code == 2, outcome
-    (line,) = outcome.err.strip().splitlines()
-    assert line.startswith("nawf: ")
-    for word in words:
-        assert word in line
 
 
 @pytest.mark.parametrize(

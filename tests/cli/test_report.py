@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from refused_commands import assert_one_clear_line
 
 from nawf.engines.base import intended_fingerprint
 from nawf.engines.registry import build_engine, engine_spec
@@ -99,14 +100,6 @@ def rows_of(outcome: Any) -> list[dict[str, Any]]:
     rows = (found[0] if isinstance(found, list) else found)["rows"]
     assert isinstance(rows, list)
     return rows
-
-
-def assert_one_clear_line(outcome: Any, *words: str) -> None:
-    assert outcome.code == 2, outcome
-    (line,) = outcome.err.strip().splitlines()
-    assert line.startswith("nawf: ")
-    for word in words:
-        assert word in line
 
 
 def test_elastic(filled: Nawf) -> None:

@@ -152,3 +152,35 @@ def test_nothing_is_said_of_phases_with_other_elements(make):
     assert "Missing (who knows): unknown" in notes
     assert "Missing (it failed):" in whole
     assert "Missing (it failed):" not in notes
+
+
+def test_voltages_against_an_alloy_are_lower_by_its_potential(make):
+    # By hand: Na15Sn4 forms from NaSn at 0.1 V, and NaSn from tin at 0.5 V.
+    tin = {"sn": ("Sn", 0.0), "nasn": ("NaSn", -0.5 / 2), "na15sn4": ("Na15Sn4", -(4 * 0.5 + 11 * 0.1) / 19)}
+    sulfur = {"na": ("Na", 0.0), "s": ("S", 0.0), "na2s": ("Na2S", -2 * 1.9 / 3)}
+    basis = make.basis(make.energetics({**sulfur, **tin}))
+    against_metal = table_of(basis, "S")
+    table = table_of(basis, "S", "Na", (), None, "na15sn4")
+    assert voltages(against_metal) == pytest.approx([1.9])
+    assert voltages(table) == pytest.approx([1.8])
+    assert table.title == "Voltage of S against na15sn4 (V)"
+    assert "na15sn4 lies at 0.100 V (static) against Na/Na+." in table.notes
+    assert {row["electrode"] for row in table.rows} == {"na15sn4"}
+    assert {row["electrode"] for row in against_metal.rows} == {"Na/Na+"}
+    # What was measured against sodium is not laid beside.
+    assert not any("GITT" in note for note in table.notes)
+    assert "Mean voltage: 1.800 V" in "\n".join(table.notes)
+
+
+def test_the_kinetic_path_is_against_the_alloy_too(make):
+    tin = {"sn": ("Sn", 0.0), "na15sn4": ("Na15Sn4", -15 * 0.1 / 19)}
+    sulfur = {"na": ("Na", 0.0), "s": ("S", 0.0), "na2s": ("Na2S", -2 * 1.9 / 3), "na2s2": ("Na2S2", -2 * 2.0 / 4)}
+    basis = make.basis(make.energetics({**sulfur, **tin}))
+    table = table_of(basis, "S", "Na", ("na2s2",), None, "na15sn4")
+    assert voltages(table) == pytest.approx([1.9, 1.7])
+    assert voltages(table, "kinetic") == pytest.approx([1.8])
+
+
+def test_what_gives_up_no_ion_is_no_electrode(make):
+    with pytest.raises(ReportError, match=r"^s-alpha: no plateau .* so it has no potential"):
+        table_of(make.basis(), "S", "Na", (), None, "s-alpha")
