@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nawf.cli.context import set_up
+from nawf.cli.context import library_for, set_up
 from nawf.cli.options import comma_separated
 from nawf.cli.report_results import Found, caption, command_line, find_results, is_kept, settings_line
 from nawf.errors import EngineError, InputError, ReportError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from nawf.thermo.conditions import Condition
 
 ENERGY_PROPERTIES = ("relax", "static", "phonon")
+_OTHER_VERSION = "calculated from another version of the structure than the library has now"
 
 _ABSENT = {
     "relax": "no relaxation in the store",
@@ -44,7 +46,10 @@ def basis_for(options: EnergyOptions) -> Basis:
     found = find_results(options)
     _check_elements(named, found)
     chosen = found.comparable(ENERGY_PROPERTIES)
-    joined = energetics(chosen)
+    changed = _changed_since(found, chosen)
+    joined = [
+        replace(e, warnings=(_OTHER_VERSION, *e.warnings)) if e.phase in changed else e for e in energetics(chosen)
+    ]
     there = {e.phase for e in joined}
     missing = {
         phase: "left out on request" if phase in found.left_out else _why_absent(found, phase, "static", chosen[0])
@@ -65,6 +70,13 @@ def basis_for(options: EnergyOptions) -> Basis:
         missing_elements=found.elements,
         command=command_line(),
     )
+
+
+def _changed_since(found: Found, documents: Sequence[ResultDocument]) -> set[str]:
+    """Phases whose structure or card has changed since the results; of those that no library has, nobody knows."""
+    phases = library_for(found.settings) if found.phases is None else found.phases
+    hashes = {phase.id: phase.card_hash for phase in phases}
+    return {d.phase for d in documents if d.card.card_hash != hashes.get(d.phase, d.card.card_hash)}
 
 
 def _check_elements(named: Mapping[str, str], found: Found) -> None:

@@ -380,3 +380,19 @@ def test_an_unknown_level_is_a_usage_error(filled: Nawf) -> None:
     outcome = filled("report", "quality", "--level", "awful")
     assert outcome.code == 2
     assert "awful" in outcome.err
+
+
+def test_energies_of_another_version_of_a_structure_are_marked(nawf: Nawf, make: Maker) -> None:
+    documents = [make.document(phase, prop) for phase in ("na-bcc", "s-alpha", "na2s") for prop in ("relax", "static")]
+    store(*documents)
+    assert "another version" not in nawf("report", "hull", "--system", "Na-S").out
+    changed = [
+        d.model_copy(update={"card": d.card.model_copy(update={"card_hash": "0" * 64})}) if d.phase == "na2s" else d
+        for d in documents
+    ]
+    store(*changed, path="changed.db")
+    for kind in (("formation",), ("hull",), ("voltage", "--host", "S")):
+        outcome = nawf("report", *kind, "--system", "Na-S", "--store", "changed.db")
+        assert outcome.code == 0, outcome.err
+        text = " ".join(outcome.out.split())
+        assert "* na2s: calculated from another version of the structure than the library has now" in text
