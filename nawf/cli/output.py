@@ -15,7 +15,9 @@ def emit(text: str, out: Path | None = None) -> None:
         typer.echo(text, nl=False)
         return
     from nawf.files import write_text_atomically
+    from nawf.store.location import refuse_store_file
 
+    refuse_store_file(out)
     write_text_atomically(out, text)
     typer.echo(f"written to {out}", err=True)
 

@@ -17,7 +17,7 @@ from nawf.files import file_written_whole
 from nawf.results.documents import SCHEMA_VERSION
 from nawf.store.archive import DIGEST_CHARACTERS, MANIFEST, RESULTS_MEMBER, Manifest, Member, manifest_bytes
 from nawf.store.kinds import KINDS, RESULTS_KIND, Chosen, Key, Kind
-from nawf.store.location import is_mongo
+from nawf.store.location import OTHER_FILE, is_mongo, refuse_store_file
 from nawf.store.matching import Document
 from nawf.store.stores import Stores
 from nawf.store.transfer import Tell
@@ -25,7 +25,6 @@ from nawf.store.transfer import Tell
 _DATE: Final = (1980, 1, 1, 0, 0, 0)
 _ORDINARY_FILE: Final = 0o100644 << 16
 _UNIX: Final = 3
-_SQLITE_HEAD: Final = b"SQLite format 3\0"
 _JSON: Final = json_util.JSONOptions(tz_aware=False)
 
 
@@ -71,17 +70,11 @@ def export_archive(
 
 
 def _refuse_a_store(path: Path, stores: Stores) -> None:
-    """Refuse to put an archive in the place of a store, or of a file that SQLite keeps beside one."""
-    hint = "name another file for the archive"
-    if path.name.endswith(("-wal", "-shm", "-journal")) and path.exists():
-        raise InputError("belongs to a store", where=str(path), hint=hint)
+    """Refuse to put an archive in the place of the store that it is of, or of any other."""
     if not is_mongo(stores.location) and path.exists() and path.samefile(stores.location):
         # Told from its name alone: opening it here would drop SQLite's locks on it.
-        raise InputError("is the store itself", where=str(path), hint=hint)
-    if path.is_file() and os.access(path, os.R_OK):
-        with path.open("rb") as file:
-            if file.read(len(_SQLITE_HEAD)) == _SQLITE_HEAD:
-                raise InputError("is a store or another SQLite file", where=str(path), hint=hint)
+        raise InputError("is the store itself", where=str(path), hint=OTHER_FILE)
+    refuse_store_file(path)
 
 
 def _write(

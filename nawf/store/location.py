@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
-from nawf.errors import StoreFileError
+from nawf.errors import InputError, StoreFileError
 
 HIDDEN = "***"
+OTHER_FILE = "name another file"
+
+_SQLITE_HEAD = b"SQLite format 3\0"
 
 _SCHEME = re.compile(r"mongodb(?:\+srv)?://", re.IGNORECASE)
 _ANY_SCHEME = re.compile(r"[a-z][a-z0-9_+.-]*://|mongo[a-z+]*:/*", re.IGNORECASE)
@@ -73,3 +77,19 @@ def database_name(location: str) -> str:
     """Name of the database in a MongoDB URI; empty if there is none."""
     head = _SCHEME.sub("", location, count=1).partition("?")[0]
     return head.rpartition("@")[2].partition("/")[2]
+
+
+def refuse_store_file(path: Path) -> None:
+    """Refuse to write over a store, or over a file that SQLite keeps beside one.
+
+    Raises
+    ------
+    InputError
+        If that is what there is.
+    """
+    if path.name.endswith(("-wal", "-shm", "-journal")) and path.exists():
+        raise InputError("belongs to a store", where=str(path), hint=OTHER_FILE)
+    if path.is_file() and os.access(path, os.R_OK):
+        with path.open("rb") as file:
+            if file.read(len(_SQLITE_HEAD)) == _SQLITE_HEAD:
+                raise InputError("is a store or another SQLite file", where=str(path), hint=OTHER_FILE)

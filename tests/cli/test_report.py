@@ -383,7 +383,8 @@ def test_an_unknown_level_is_a_usage_error(filled: Nawf) -> None:
 
 
 def test_energies_of_another_version_of_a_structure_are_marked(nawf: Nawf, make: Maker) -> None:
-    documents = [make.document(phase, prop) for phase in ("na-bcc", "s-alpha", "na2s") for prop in ("relax", "static")]
+    phases = ("na-bcc", "s-alpha", "na2s")
+    documents = [make.document(phase, prop) for phase in phases for prop in ("relax", "static")]
     store(*documents)
     assert "another version" not in nawf("report", "hull", "--system", "Na-S").out
     changed = [
@@ -396,3 +397,11 @@ def test_energies_of_another_version_of_a_structure_are_marked(nawf: Nawf, make:
         assert outcome.code == 0, outcome.err
         text = " ".join(outcome.out.split())
         assert "* na2s: calculated from another version of the structure than the library has now" in text
+
+
+def test_a_table_is_not_written_over_a_store(filled: Nawf) -> None:
+    before = Path("nawf.db").read_bytes()
+    for command in (("report", "elastic"), ("query",), ("store", "info")):
+        assert_one_clear_line(filled(*command, "--out", "nawf.db"), "nawf.db", "is a store", "name another file")
+    assert Path("nawf.db").read_bytes() == before
+    assert filled("query", "--out", "table.txt").code == 0
