@@ -73,8 +73,8 @@ def test_what_was_done_before_the_kill_is_not_done_again(run, records):
     geometries = [json.dumps(e["crystal"]) for e in relaxed]
     assert len(set(geometries)) == len(geometries)
     # An attempt, what it did before it was killed, and another one that went on behind that.
-    kinds = ["attempt" if "attempt" in line else "geometry" for line in lines(run, "relax")]
-    assert kinds == ["attempt", "geometry", "attempt", *["geometry"] * (len(relaxed) - 1)]
+    kinds = [next((k for k in ("attempt", "ended") if k in line), "geometry") for line in lines(run, "relax")]
+    assert kinds == ["attempt", "geometry", "attempt", *["geometry"] * (len(relaxed) - 1), "ended"]
     assert [c.handler for c in records["relax"].run.corrections].count("resume") == 1
     assert records["relax"].converged
 
