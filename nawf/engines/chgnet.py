@@ -11,16 +11,19 @@ import contextlib
 import hashlib
 import importlib.util
 import io
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ase.data import atomic_numbers, chemical_symbols
 
 from nawf.engines.ase_relax import calculator_of, relax_with_ase
 from nawf.engines.base import EngineSpec, run_record
 from nawf.engines.in_process import InProcessEngine
+from nawf.engines.preflight import Finding
 from nawf.engines.strained import relax_strained_cells
 from nawf.errors import EngineError
 from nawf.progress import State, emit
@@ -28,10 +31,14 @@ from nawf.results.crystal import Crystal
 from nawf.results.elastic import StrainedCells, StressesOutput
 from nawf.results.methods import ElasticMethod, Methods, PhononMethod, RelaxMethod
 from nawf.results.outputs import Calculation, DisplacedCells, ForcesOutput, RelaxOutput, StaticResult
+from nawf.results.tasks import PhaseTask
 from nawf.units import GPA_PER_EV_PER_A3
 
 MODEL_NAME = "r2scan"
 PACKAGES = ("chgnet", "torch", "ase", "spglib")
+
+_LAST_ELEMENT = 94
+"""Plutonium; the network has a row for each element up to it."""
 
 # α-S8 has imaginary modes at Γ when it is relaxed to 1 meV/Å and none at 0.2 meV/Å, which most phases reach; the
 # forces jump where an atom crosses the 3 Å cutoff of the bond graph, and some get no further than 0.5 to 1 meV/Å.
@@ -167,6 +174,20 @@ class ChgnetEngine(InProcessEngine):
         per_evaluation = 0.01 + 0.0015 * n_atoms
         evaluations = {"relax": 30 + 3 * n_atoms, "static": 1, "phonon": n_cells, "elastic": 10 * n_cells}
         return per_evaluation * evaluations[step]
+
+    def preflight(self, tasks: Sequence[PhaseTask]) -> Sequence[Finding]:
+        """Elements that the network has never seen."""
+        return tuple(
+            Finding(
+                f"{task.phase} has {element}: CHGNet knows the elements up to {chemical_symbols[_LAST_ELEMENT]}",
+                "leave the phase out, or use another engine",
+                stops=True,
+                everywhere=True,
+            )
+            for task in tasks
+            for element in sorted(set(task.start.species))
+            if atomic_numbers[element] > _LAST_ELEMENT
+        )
 
 
 def _weights_file() -> Path:

@@ -32,6 +32,19 @@ def test_an_engine_that_needs_nothing_tells_nothing():
     assert findings(build_engine(engine_spec("chgnet-r2scan", "coarse")), [TASK]) == ()
 
 
+def test_the_potential_has_elements_that_it_does_not_know():
+    pytest.importorskip("chgnet")
+    engine = build_engine(engine_spec("chgnet-r2scan", "coarse"))
+    americium = TASK.model_copy(update={"phase": "am", "start": CELL.model_copy(update={"species": ("Am",)})})
+    (found,) = findings(engine, [TASK, americium])
+    assert found.stops
+    assert found.what == "am has Am: CHGNet knows the elements up to Pu"
+    # So it is: the row behind the last is not there.
+    with pytest.raises(IndexError):
+        engine.evaluate(americium.start)
+    engine.evaluate(CELL.model_copy(update={"species": ("Pu",)}))
+
+
 def test_notes_do_not_refuse():
     refuse([NOTE], "vasp", "nawf plan c")
 
