@@ -172,3 +172,16 @@ def test_phonons_of_sodium():
     assert found.imaginary_fraction == 0.0
     # Measured: 51.30 J/(mol K) at 298 K; thermal expansion adds to what a cell of 0 K has.
     assert 0.9 < entropy[300.0] * J_PER_MOL_PER_EV / 51.30 < 1.0
+
+
+def test_phonons_of_the_disulfide():
+    (found,) = [
+        d.record()
+        for d in reference_results(["na2s2-alpha"])
+        if (d.provenance.engine, d.property) == ("gpaw", "phonon")
+    ]
+    entropy = dict(zip(found.temperatures_k, found.entropy_ev_per_k_per_atom, strict=True))
+    words = " ".join(GUIDE.read_text(encoding="utf-8").split())
+    at_300_k = entropy[300.0] * J_PER_MOL_PER_EV * 4
+    assert f"at {found.highest_frequency_thz:.2f} THz, and S(300 K) = {at_300_k:.1f} J/(mol K)" in words
+    assert found.imaginary_fraction == 0.0
