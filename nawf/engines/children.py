@@ -9,10 +9,8 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from types import FrameType
-from typing import Any
 
 import psutil
 
@@ -23,42 +21,39 @@ _ENDS = (signal.SIGTERM, signal.SIGHUP)
 
 
 @contextlib.contextmanager
-def ending_with_us(folder: Path) -> Iterator[None]:
-    """Run a block; if it is interrupted, end the programs that it started in ``folder``.
+def ending_with_us() -> Iterator[None]:
+    """Run a block; if it is interrupted or fails, end the programs that it has started.
 
     SIGTERM and SIGHUP interrupt as well, unless someone else has a use for them, or ``nohup`` shuts them out.
     """
     in_charge = threading.current_thread() is threading.main_thread()
     replaced = [s for s in _ENDS if in_charge and signal.getsignal(s) is signal.SIG_DFL]
+    before = set(_descendants())
     for number in replaced:
         signal.signal(number, _leave)
     try:
         yield
-    except (KeyboardInterrupt, SystemExit):
-        end_children(folder)
+    except BaseException:
+        _end([process for process in _descendants() if process not in before])
         raise
     finally:
         for number in replaced:
             signal.signal(number, signal.SIG_DFL)
 
 
-def end_children(folder: Path) -> None:
-    """End the children of this process that work in a folder."""
-    children = [child for child in psutil.Process().children(recursive=True) if _works_in(child, folder)]
-    for child in children:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            child.terminate()
-    _, alive = psutil.wait_procs(children, timeout=PATIENCE_S)
-    for child in alive:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            child.kill()
+def _descendants() -> list[psutil.Process]:
+    return psutil.Process().children(recursive=True)
 
 
-def _works_in(child: Any, folder: Path) -> bool:
-    try:
-        return Path(child.cwd()) == folder.resolve()
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return False
+def _end(processes: Sequence[psutil.Process]) -> None:
+    """Ask processes to end, and end those that do not."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _, alive = psutil.wait_procs(processes, timeout=PATIENCE_S)
+    for process in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

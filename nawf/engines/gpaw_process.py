@@ -21,7 +21,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from nawf.engines.base import Label
-from nawf.engines.children import end_children, ending_with_us
+from nawf.engines.children import ending_with_us
 from nawf.engines.gpaw_check import MPI_BACKEND, OWN_MPI, telling_line
 from nawf.engines.gpaw_protocols import Step
 from nawf.engines.gpaw_scf import RUNGS, SMEARINGS_EV, OneProcessFellError
@@ -101,12 +101,11 @@ def answer(question: Question, launcher: str) -> Output:
         folder = Path(name)
         (folder / QUESTION).write_text(question.model_dump_json(), encoding="utf-8")
         command = [*shlex.split(os.path.expandvars(launcher)), sys.executable, "-m", __name__, str(folder)]
-        code, last = _run(command, folder)
-        for _ in range(len(RUNGS) * len(SMEARINGS_EV)):
+        for _ in range(len(RUNGS) * len(SMEARINGS_EV) + 1):
+            (folder / AGAIN).unlink(missing_ok=True)
+            code, last = _run(command)
             if not (folder / AGAIN).is_file():
                 break
-            (folder / AGAIN).unlink()
-            code, last = _run(command, folder)
         if not (folder / ANSWER).is_file():
             given = folder / ERROR
             why = (
@@ -122,37 +121,27 @@ def answer(question: Question, launcher: str) -> Output:
         return _ANSWERS[question.step].model_validate_json((folder / ANSWER).read_text(encoding="utf-8"))
 
 
-def _run(command: list[str], folder: Path) -> tuple[int, str]:
+def _run(command: list[str]) -> tuple[int, str]:
     """Run a command; progress is passed on. Its exit code, and the last of what it said besides.
 
-    It works in ``folder``, by which it is known when this process is ended, and ends then as well.
+    Its processes end with this one, unless this one is killed.
     """
     said: list[str] = []
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    with (
-        ending_with_us(folder),
-        subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            env=environment,
-            cwd=folder,
-        ) as process,
-    ):
+    with ending_with_us():
+        # Not as a context: that would wait for the process before it is ended.
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=environment
+        )
         assert process.stdout is not None
-        try:
+        with process.stdout:
             for line in process.stdout:
                 words = line.split()
                 if words[:1] == [_PROGRESS] and len(words) == 3:
                     emit(State.ADVANCED, done=int(words[1]), total=int(words[2]))
                 elif line.strip():
                     said = [*said, line.strip()][-_LAST_LINES:]
-            return process.wait(), telling_line(said)
-        except BaseException:
-            end_children(folder)
-            raise
+        return process.wait(), telling_line(said)
 
 
 def main(folder: Path) -> int:

@@ -150,7 +150,7 @@ def _run(maker: Any, structure: Structure, folder: Path, where: str) -> Any:
     """Task document of a new run in a folder."""
     # Without a start of its own, the handler of the walltime counts from the first run of this process.
     os.environ.pop("CUSTODIAN_WALLTIME_START", None)
-    with chdir(folder), ending_with_us(folder):
+    with chdir(folder), ending_with_us():
         try:
             task = type(maker).make.original(maker, structure).output
         except CustodianError as error:

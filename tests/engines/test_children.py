@@ -16,9 +16,9 @@ import subprocess, sys, time
 from pathlib import Path
 from nawf.engines.children import ending_with_us
 folder = Path(sys.argv[1])
-with ending_with_us(folder):
+subprocess.Popen(["sleep", "60"], cwd="/", start_new_session=True)
+with ending_with_us():
     subprocess.Popen({command!r}, cwd=folder, start_new_session=True)
-    subprocess.Popen(["sleep", "60"], cwd="/", start_new_session=True)
     print("ready", flush=True)
     time.sleep(60)
 """
@@ -53,7 +53,7 @@ def test_a_program_does_not_outlive_who_started_it(tmp_path, asked):
     parent.send_signal(asked)
     assert parent.wait(timeout=30) != 0
     assert working_in(tmp_path) == []
-    # What works elsewhere is none of its business.
+    # What was there before is none of its business.
     assert [p.is_running() for p in others] == [True]
     others[0].kill()
 
@@ -71,29 +71,38 @@ def test_one_that_does_not_listen_is_ended(tmp_path):
     assert working_in(tmp_path) == []
 
 
-def test_signals_are_as_they_were_afterwards(tmp_path):
+def test_signals_are_as_they_were_afterwards():
     def mine(number, frame):
         raise AssertionError
 
     before = signal.getsignal(signal.SIGTERM)
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        with ending_with_us(tmp_path):
+        with ending_with_us():
             assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
         signal.signal(signal.SIGTERM, mine)
-        with ending_with_us(tmp_path):
+        with ending_with_us():
             assert signal.getsignal(signal.SIGTERM) is mine
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-def test_an_error_ends_nothing(tmp_path):
-    program = subprocess.Popen(["sleep", "60"], cwd=tmp_path)
+def test_an_error_ends_what_was_started_and_nothing_else():
+    programs = [subprocess.Popen(["sleep", "60"])]
+
+    @ending_with_us()
+    def fail():
+        programs.append(subprocess.Popen(["sh", "-c", "sleep 60 & wait"]))
+        raise ValueError("x")
+
     try:
-        with pytest.raises(ValueError, match="x"), ending_with_us(tmp_path):
-            raise ValueError("x")
-        assert program.poll() is None
+        with pytest.raises(ValueError, match="x"):
+            fail()
+        before, started = programs
+        assert started.poll() is not None
+        assert before.poll() is None
     finally:
-        program.kill()
-        program.wait()
+        for program in programs:
+            program.kill()
+            program.wait()

@@ -18,6 +18,7 @@ from nawf.engines.gpaw_process import Question, answer
 from nawf.engines.gpaw_protocols import PROTOCOLS, Step
 from nawf.engines.gpaw_scf import RUNGS
 from nawf.engines.gpaw_steps import Gpaw
+from nawf.engines.word_left import OF_QUEUES, WORD
 from nawf.errors import CalculationError
 from nawf.flows.phonon import displaced_cells
 from nawf.progress import State, listening
@@ -76,6 +77,16 @@ def test_the_answer_of_other_processes_is_that_of_this_one(launcher, tmp_path, t
     assert found.model_dump(exclude={"run"}) == own.model_dump(exclude={"run"})
     assert [e.done for e in events if e.state is State.ADVANCED][-1] == found.n_steps
     assert list((tmp_path / "runs" / "toy").glob("gpaw-relax-*/evaluations.jsonl"))
+
+
+def test_in_the_folder_of_a_queued_job_word_is_left_of_where_it_runs(launcher, tmp_path, monkeypatch):
+    job = tmp_path / "job"
+    job.mkdir()
+    (job / OF_QUEUES[0]).write_text("{}")
+    monkeypatch.chdir(job)
+    answer(question(tmp_path / "runs", Step.STATIC), launcher())
+    (place,) = (tmp_path / "runs" / "toy").glob("gpaw-static-*")
+    assert (job / WORD).read_text() == f"{place}\n"
 
 
 @pytest.mark.parametrize("step", [Step.STATIC, Step.DISPLACED])

@@ -228,9 +228,9 @@ def test_custodian_stops_a_served_run(at, tmp_path, monkeypatch):
 def test_the_end_of_a_job_ends_a_served_run(at, tmp_path):
     folder = write_input(tmp_path / "run")
     code = (
-        "import subprocess, sys, time\nfrom pathlib import Path\n"
+        "import subprocess, sys, time\n"
         "from nawf.engines.children import ending_with_us\n"
-        "with ending_with_us(Path.cwd()):\n"
+        "with ending_with_us():\n"
         "    subprocess.Popen(sys.argv[1:], start_new_session=True, stdout=subprocess.DEVNULL)\n"
         "    time.sleep(60)\n"
     )
