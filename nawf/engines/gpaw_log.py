@@ -82,7 +82,7 @@ class Lost(Record):
 
     lost_smearing_ev: float
     lost_rung: int
-    correction: Correction
+    corrections: tuple[Correction, ...]
 
 
 class End(Record):
@@ -227,7 +227,7 @@ class EvaluationLog:
             )
             for f in self.failures
         ]
-        scf = [lost.correction for lost in self.lost]
+        scf = [c for lost in self.lost for c in lost.corrections]
         scf += [c for failure in self.failures for c in failure.corrections]
         scf += [c for used in self.used for c in used.corrections]
         return tuple(dict.fromkeys([*resumed, *scf, *smeared]))

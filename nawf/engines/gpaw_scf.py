@@ -132,13 +132,13 @@ class Electrons:
 
     def forget(self) -> None:
         """Drop the wave functions: the next geometry has another symmetry, or nothing to do with the last one."""
-        if self._calculator is None:
-            return
-        self._calculator = None
-        # GPAW's objects refer to each other: without this, those of several calculations are in memory at a time.
-        gc.collect()
+        if self._calculator is not None:
+            self._calculator = None
+            # GPAW's objects refer to each other: without this, those of several calculations are in memory at a time.
+            gc.collect()
         if self._text is not None:
             self._text.close()
+            self._text = None
 
     def _calculate(self, crystal: Crystal) -> Evaluation:
         self.log.begin()
@@ -148,13 +148,12 @@ class Electrons:
             try:
                 energy_ev, forces, stress, iterations = self._run(crystal)
             except _failures() as error:
-                correction = self._climb(error)
+                fell_from = self._rung
+                corrections.append(self._climb(error))
                 if self.parallel and not _is_seen_by_all(error):
-                    self.log.lose(
-                        Lost(lost_smearing_ev=self.smearing_ev, lost_rung=self._rung - 1, correction=correction)
-                    )
+                    tried = tuple(corrections)
+                    self.log.lose(Lost(lost_smearing_ev=self.smearing_ev, lost_rung=fell_from, corrections=tried))
                     raise OneProcessFellError from error
-                corrections.append(correction)
                 continue
             xx, yy, zz, yz, xz, xy = stress.tolist()
             evaluation = Evaluation(
