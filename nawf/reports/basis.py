@@ -17,6 +17,11 @@ from nawf.thermo.vibrations import soft_mode_shift_ev_per_atom
 from nawf.units import MEV_PER_EV
 
 SOFT, WARN, LOW_TRUST = "†", "*", "°"
+MEANINGS = {
+    SOFT: f"{SOFT} imaginary modes, missing from the free energy at T ≥ 0 K",
+    LOW_TRUST: f"{LOW_TRUST} structure taken from a prototype, not measured",
+}
+"""Of the marks that stand for one thing; a warning has its own words."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +215,7 @@ class Basis:
         marks = {e.phase: self.marks(e.phase) for e in self.entries if within is None or within >= set(e.composition)}
         soft = [self._soft_note(p) for p, m in marks.items() if SOFT in m]
         if soft:
-            lines.append(f"{SOFT} imaginary modes, missing from the free energy at T ≥ 0 K: " + "; ".join(soft))
+            lines.append(f"{MEANINGS[SOFT]}: " + "; ".join(soft))
         warned = [e.phase for e in self.energetics if WARN in marks.get(e.phase, "")]
         lines += [f"{WARN} {phase}: {'; '.join(self.warnings(phase))}" for phase in warned]
         return lines + low_trust_note([p for p, m in marks.items() if LOW_TRUST in m])
@@ -288,7 +293,7 @@ def with_references(entry_set: EntrySet) -> EntrySet:
 
 def low_trust_note(phases: list[str]) -> list[str]:
     """Explains the mark of guessed structures, where there are any."""
-    return [f"{LOW_TRUST} structure taken from a prototype, not measured: " + ", ".join(phases)] if phases else []
+    return [f"{MEANINGS[LOW_TRUST]}: " + ", ".join(phases)] if phases else []
 
 
 def missing_notes(missing: Mapping[str, str]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from nawf.errors import InputError, ReportError
 from nawf.files import write_bytes_atomically
-from nawf.reports.basis import LOW_TRUST, SOFT, WARN, Basis
+from nawf.reports.basis import MEANINGS, WARN, Basis
 from nawf.reports.hull import hulls
 from nawf.reports.literature import MEASURED_DISCHARGE_V
 from nawf.reports.voltage import Profiles
@@ -30,10 +30,6 @@ SUFFIXES = (".png", ".svg", ".pdf")
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
 COLOURS = ("#000000", "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9")
 _DOTS_PER_INCH = 160
-_MEANINGS = {
-    SOFT: f"{SOFT} imaginary modes, missing from the free energy at T ≥ 0 K",
-    LOW_TRUST: f"{LOW_TRUST} structure taken from a prototype, not measured",
-}
 _LABEL_STEP = 0.035
 """Least distance between upright names, in units of the axis."""
 
@@ -136,7 +132,7 @@ def hull_figure(basis: Basis) -> Figure:
     below.set_xlabel(f"x in {ion}$_x${other}$_{{1-x}}$")
     for panel in (axes, below):
         panel.axhline(0.0, color="0.8", linewidth=0.8, zorder=0)
-    meanings = [meaning for mark, meaning in _MEANINGS.items() if any(mark in name for name in names)]
+    meanings = [meaning for mark, meaning in MEANINGS.items() if any(mark in name for name in names)]
     if meanings:
         figure.supxlabel("\n".join(meanings), fontsize=7)
     return figure
