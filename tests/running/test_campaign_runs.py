@@ -125,7 +125,7 @@ def test_a_second_run_finds_everything_done(campaign: Path, workers: str) -> Non
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-@pytest.mark.parametrize("how", ["kill", "interrupt", "terminate"])
+@pytest.mark.parametrize("how", ["kill", "interrupt", "terminate", "hang up"])
 def test_a_stopped_run_goes_on_where_it_was(campaign: Path, workers: str, how: str) -> None:
     process = start(campaign, "--workers", workers)
     wait_for_line(process, "[2/9]")
@@ -134,11 +134,11 @@ def test_a_stopped_run_goes_on_where_it_was(campaign: Path, workers: str, how: s
         process.communicate(timeout=60)
         assert process.returncode == -signal.SIGKILL
     else:
-        # Ctrl-C reaches the whole group; a queue system's SIGTERM may reach the parent only.
-        if how == "interrupt":
-            os.killpg(process.pid, signal.SIGINT)
-        else:
+        # Ctrl-C and a terminal that closes reach the whole group; a queue system's SIGTERM may reach the parent only.
+        if how == "terminate":
             process.terminate()
+        else:
+            os.killpg(process.pid, signal.SIGINT if how == "interrupt" else signal.SIGHUP)
         _, err = process.communicate(timeout=60)
         assert process.returncode == 130
         assert "finished work is kept" in err
