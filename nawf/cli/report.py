@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nawf.reports.voltage import ProfileRequest
 
 report_app = typer.Typer(
-    help="Formation energies, hull depths and voltages at any temperature; cells, elasticity, verdicts.",
+    help="Formation energies, hull depths, voltages and windows at any temperature; cells, elasticity, verdicts.",
     no_args_is_help=True,
 )
 
@@ -98,6 +98,34 @@ def voltage(
     tables = [voltage_table(one, of_it) for one, of_it in zip(bases, profiles, strict=True)]
     if plot is not None:
         save_figure(voltage_figure(bases[0], profiles[0]), plot)
+        typer.echo(f"drawn in {plot}", err=True)
+    emit_tables(tables, options.fmt, options.out)
+
+
+@report_app.command("window")
+@report_command
+def window(
+    options: EnergyOptions,
+    electrolyte: Annotated[
+        str | None,
+        typer.Option(
+            "--electrolyte", metavar="ID,ID...", help="Phases or formulas to show at all voltages; else all limits."
+        ),
+    ] = None,
+    ion: Annotated[str, typer.Option("--ion", help="Ion that they conduct.")] = "Na",
+    plot: PlotOption = None,
+) -> None:
+    """Electrochemical windows of electrolytes, and what they turn into beyond."""
+    from nawf.reports.figures import check_figure_path, save_figure
+    from nawf.reports.window import WindowRequest, where_formed, window_tables
+    from nawf.reports.window_figure import window_figure
+
+    check_figure_path(plot)
+    request = WindowRequest(comma_separated(electrolyte), ion)
+    basis = where_formed(basis_for(options), request)
+    tables = window_tables(basis, request)
+    if plot is not None:
+        save_figure(window_figure(basis, request), plot)
         typer.echo(f"drawn in {plot}", err=True)
     emit_tables(tables, options.fmt, options.out)
 

@@ -68,6 +68,7 @@ def basis_for(options: EnergyOptions) -> Basis:
         caption=caption(chosen[0]),
         missing=missing,
         missing_elements=found.elements,
+        tags={d.phase: d.card.tags for d in chosen},
         command=command_line(),
     )
 

@@ -45,6 +45,8 @@ class Basis:
         Phases that should have been here.
     missing_elements : mapping of phase to set of elements
         What these consist of, where it is known.
+    tags : mapping of phase to tuple of str
+        From the cards of the phases.
     command : str
         The command that makes this report.
     unasked : frozenset of Condition
@@ -61,6 +63,7 @@ class Basis:
     caption: str = ""
     missing: Mapping[str, str] = field(default_factory=dict)
     missing_elements: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     command: str = ""
     unasked: frozenset[Condition] = frozenset()
     not_formed: Mapping[Condition, str] = field(default_factory=dict)

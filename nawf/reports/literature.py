@@ -28,6 +28,16 @@ class Published:
         return by_composition.get(composition_key(parse_formula(formula)))
 
 
+@dataclass(frozen=True)
+class PublishedWindows:
+    """Limits of electrochemical windows from one source, by formula: reduction, oxidation."""
+
+    key: str
+    doi: str
+    method: str
+    values: Mapping[str, tuple[float, float]]
+
+
 def _published(key: str, doi: str, method: str, values: dict[str, float]) -> Published:
     return Published(key, doi, method, MappingProxyType(values))
 
@@ -62,6 +72,14 @@ MEASURED_DISCHARGE_V: Final = _published(
 MEASURED_CHARGE_V: Final = _published(
     *_JI2024, "GITT open circuit at 90 °C, charge", {"plateau 1": 2.16, "plateau 2": 1.92, "plateau 3": 1.72}
 )
+
+WINDOW_LIMITS_V: Final = PublishedWindows(
+    "yuan2025",
+    "10.1039/d4ee06171c",
+    "PBE, quoted there from Lacivita et al., J. Mater. Chem. A 7, 8144 (2019)",
+    MappingProxyType({"Na3PS4": (1.39, 2.45), "Na3SbS4": (1.83, 1.90)}),
+)
+"""Against sodium."""
 
 MEASURED_FORMATION_ENTHALPY_EV_PER_ATOM: Final = -1.26
 """Na2S, -365 to -366 kJ/mol at 298 K."""

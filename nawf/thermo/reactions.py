@@ -30,7 +30,7 @@ class Reaction:
 def reaction_between(
     before: Mixture, after: Mixture, ion: str, taken_up: float, ion_phase: str | None = None
 ) -> Reaction:
-    """Net reaction from one mixture to another under uptake of an ion; bystanders cancel.
+    """Net reaction from one mixture to another under uptake or release of an ion; bystanders cancel.
 
     Coefficients are the smallest whole numbers where there are any up to a common multiplier of 240, and
     otherwise those per unit of the first reactant.
@@ -42,7 +42,7 @@ def reaction_between(
     ion : str
         Its element symbol.
     taken_up : float
-        Ions taken up per formula unit; positive.
+        Ions taken up per formula unit; negative where they are given up.
     ion_phase : str, optional
         Identifier of the ion's metal; the symbol unless given.
     """
@@ -55,7 +55,8 @@ def reaction_between(
             formulas[amount.phase] = amount.formula
     reactants = {phase: -n for phase, n in change.items() if n < -_UNCHANGED}
     products = {phase: n for phase, n in change.items() if n > _UNCHANGED}
-    reactants[ion_name] = taken_up
+    if abs(taken_up) > _UNCHANGED:
+        (reactants if taken_up > 0 else products)[ion_name] = abs(taken_up)
     factor = _scale([*reactants.values(), *products.values()])
     return Reaction(
         {phase: n * factor for phase, n in reactants.items()},

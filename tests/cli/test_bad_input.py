@@ -258,6 +258,8 @@ def test_a_disk_that_fills_up_during_a_run(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (("hull", "--plot", "hull.bmp"), ["hull.bmp", ".png"]),
+        (("window", "--plot", "hull.bmp"), ["hull.bmp", ".png"]),
+        (("window", "--electrolyte", ","), ["names nothing"]),
         (("voltage",), ["--host"]),
         (("formation", "-T", "warm"), ["warm"]),
         (("formation", "-T", "-3"), ["-3"]),

@@ -37,6 +37,29 @@ def test_voltages_of_sulfur_come_without_a_store(nawf, tmp_path):
     assert not list(tmp_path.glob("*.db"))
 
 
+def test_windows_of_electrolytes_are_near_published_ones(nawf, tmp_path):
+    how = ("--reference", "--engine", "chgnet-r2scan", "-T", "static", "--format", "json")
+    done = nawf("report", "window", *how, "--plot", "windows.png")
+    assert done.code == 0, done.err
+    found = {row["electrolyte"]: row for row in json.loads(done.out)["rows"]}
+    assert {"na3ps4-alpha", "na3sbs4-tetragonal", "na4sns4", "na4p2s6"} <= set(found)
+    # By another functional, with fewer phases: 10.1039/d4ee06171c.
+    for phase, limits_v in (("na3ps4-alpha", (1.39, 2.45)), ("na3sbs4-tetragonal", (1.83, 1.90))):
+        row = found[phase]
+        assert (row["reduction_limit_v"], row["oxidation_limit_v"]) == pytest.approx(limits_v, abs=0.3)
+    assert (tmp_path / "windows.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(("phase", "product"), [("na3ps4-alpha", "Na3P"), ("na3sbs4-tetragonal", "Na3Sb")])
+def test_at_sodium_electrolytes_turn_into_sulfide_and_alloy(nawf, phase, product):
+    how = ("--reference", "--engine", "chgnet-r2scan", "-T", "static", "--format", "csv")
+    done = nawf("report", "window", "--electrolyte", phase, *how)
+    assert done.code == 0, done.err
+    # 10.1039/D5SC10189A
+    formula = product.removeprefix("Na3")
+    assert f"Na3{formula}S4 + 8 Na → 4 Na2S + {product}" in done.out
+
+
 def test_the_reports_of_the_readme_come(nawf):
     readme = Path(__file__).resolve().parents[2] / "README.md"
     lines = [line.split("#")[0].split() for line in readme.read_text().splitlines() if "--reference" in line]

@@ -21,6 +21,9 @@ def mixture(**formula_units):
         ({"Sn": 1.0, "Na2S": 2.0}, {"NaSn": 1.0, "Na2S": 2.0}, 1.0, "Sn + Na → NaSn"),
         # Na2S is produced on top of what was there.
         ({"Na2S": 1.0, "S": 1.0}, {"Na2S": 2.0}, 2.0, "S + 2 Na → Na2S"),
+        # Given up, and neither.
+        ({"Na2S": 1.0}, {"S": 1.0}, -2.0, "Na2S → S + 2 Na"),
+        ({"Na2S2": 1.0}, {"Na2S": 1.0, "S": 1.0}, 0.0, "Na2S2 → Na2S + S"),
     ],
 )
 def test_smallest_whole_numbers_without_bystanders(before, after, taken_up, text):
