@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nawf.reports.voltage import ProfileRequest
 
 report_app = typer.Typer(
-    help="Formation energies, hull depths, voltages and windows at any temperature; cells, elasticity, verdicts.",
+    help="Formation energies, hulls, voltages, windows, interfaces at any temperature; cells, elasticity, verdicts.",
     no_args_is_help=True,
 )
 
@@ -130,6 +130,23 @@ def window(
     emit_tables(tables, options.fmt, options.out)
 
 
+@report_app.command("interface")
+@report_command
+def interface(
+    options: EnergyOptions,
+    between: Annotated[
+        list[str] | None,
+        typer.Option("--between", metavar="A,B", help="Two phases or formulas to show all reactions of; repeatable."),
+    ] = None,
+) -> None:
+    """Reactions between two solids, such as an electrolyte and sodium."""
+    from nawf.reports.interface import InterfaceRequest, interface_table, where_formed
+
+    request = InterfaceRequest(tuple(_pair(text) for text in between or ()))
+    basis = where_formed(basis_for(options), request)
+    emit_tables([interface_table(basis, request)], options.fmt, options.out)
+
+
 @report_app.command("elastic")
 @report_command
 def elastic(
@@ -184,6 +201,13 @@ def quality(
     from nawf.reports.quality import quality_tables
 
     emit_tables(quality_tables(survey_for(options), level, with_limits=limits), options.fmt, options.out)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    names = comma_separated(text)
+    if len(names) != 2:
+        raise InputError(f"--between {text!r} is not of the form A,B", hint="such as --between na3ps4-alpha,Na")
+    return names[0], names[1]
 
 
 def _requests(

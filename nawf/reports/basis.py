@@ -6,12 +6,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from nawf.errors import ReportError
+from nawf.errors import InputError, ReportError
 from nawf.phases.formula import parse_formula
 from nawf.reports.tables import Column, shown
 from nawf.results.energetics import PhaseEnergetics
 from nawf.thermo.conditions import STATIC, Condition
 from nawf.thermo.entries import Entry, EntrySet, LeftOut, entries_at
+from nawf.thermo.entries import parse_formula as parse_any_formula
 from nawf.thermo.references import ElementReference, element_references, extrapolation_notes
 from nawf.thermo.vibrations import soft_mode_shift_ev_per_atom
 from nawf.units import MEV_PER_EV
@@ -164,6 +165,19 @@ class Basis:
         soft = self._soft_used and item.vibrations is not None and item.vibrations.is_soft
         warned = WARN if self.warnings(phase) else ""
         return (SOFT if soft else "") + warned + (LOW_TRUST if item.origin == "prototype" else "")
+
+    def marks_of(self, phase_or_formula: str) -> str:
+        """Signs behind the name of a phase; a formula has none."""
+        is_phase = any(e.phase == phase_or_formula for e in self.energetics)
+        return self.marks(phase_or_formula) if is_phase else ""
+
+    def elements_of(self, phase_or_formula: str) -> frozenset[str]:
+        """Elements of a phase or a formula; none of what is neither."""
+        formula = next((e.formula for e in self.energetics if e.phase == phase_or_formula), phase_or_formula)
+        try:
+            return frozenset(parse_any_formula(formula))
+        except InputError:
+            return frozenset()
 
     def warnings(self, phase: str) -> tuple[str, ...]:
         """Warnings of a phase; those of its phonons count where the report has a free energy of it."""

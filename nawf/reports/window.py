@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nawf.errors import InputError, ReportError
+from nawf.errors import ReportError
 from nawf.reports.basis import Basis
 from nawf.reports.literature import WINDOW_LIMITS_V
 from nawf.reports.tables import Column, Table
@@ -84,7 +84,7 @@ def all_windows(basis: Basis, request: WindowRequest) -> dict[str, list[Window]]
     """
     for name in request.electrolytes:
         basis.check_not_missing(name, "has no energy")
-    names = request.electrolytes or _known_electrolytes(basis, request.ion)
+    names = request.electrolytes or known_electrolytes(basis, request.ion)
     if not names:
         raise ReportError(
             f"there is no electrolyte of {request.ion} among the results", hint="name phases with --electrolyte"
@@ -103,7 +103,8 @@ def _window(basis: Basis, condition: Condition, entry_set: EntrySet, name: str, 
     return electrochemical_window(entry_set, name, ion, references=basis.element_references[condition])
 
 
-def _known_electrolytes(basis: Basis, ion: str) -> tuple[str, ...]:
+def known_electrolytes(basis: Basis, ion: str) -> tuple[str, ...]:
+    """Phases with an energy that are tagged as electrolytes and hold an ion."""
     return tuple(
         e.phase for e in basis.entries if _ELECTROLYTE in basis.tags.get(e.phase, ()) and ion in e.composition
     )
@@ -111,19 +112,11 @@ def _known_electrolytes(basis: Basis, ion: str) -> tuple[str, ...]:
 
 def _elements(basis: Basis, request: WindowRequest) -> frozenset[str]:
     """Elements of the electrolytes and the ion: phases with others take no part."""
-    names = request.electrolytes or _known_electrolytes(basis, request.ion)
+    names = request.electrolytes or known_electrolytes(basis, request.ion)
     found = {request.ion}
     for name in names:
-        found |= _elements_of(basis, name)
+        found |= basis.elements_of(name)
     return frozenset(found)
-
-
-def _elements_of(basis: Basis, name: str) -> set[str]:
-    formula = next((e.formula for e in basis.energetics if e.phase == name), name)
-    try:
-        return set(parse_formula(formula))
-    except InputError:
-        return set()  # not a formula: whoever makes the window says so
 
 
 def _limits_table(basis: Basis, request: WindowRequest, windows: dict[str, list[Window]]) -> Table:
@@ -140,7 +133,7 @@ def _limits(basis: Basis, window: Window) -> dict[str, Any]:
     energy_ev = window.decomposition_energy_ev_per_atom(at_metal, at_metal.lower_v)
     return {
         "electrolyte": window.electrolyte,
-        "marks": basis.marks(window.electrolyte) if _is_phase(basis, window) else "",
+        "marks": basis.marks_of(window.electrolyte),
         "formula": window.formula,
         "ion": window.ion,
         "condition": window.condition.label,
@@ -152,10 +145,6 @@ def _limits(basis: Basis, window: Window) -> dict[str, Any]:
         "oxidation": _reaction_text(window.oxidised),
         "decomposition_energy_at_metal_mev_per_atom": MEV_PER_EV * energy_ev,
     }
-
-
-def _is_phase(basis: Basis, window: Window) -> bool:
-    return any(e.phase == window.electrolyte for e in basis.energetics)
 
 
 def _reaction_text(products: VoltageRange | None) -> str | None:
@@ -204,9 +193,7 @@ def _ranges_table(basis: Basis, name: str, ion: str, windows: Sequence[Window]) 
         "energy of the reaction per atom of electrolyte, at the voltage of the range that is farthest from the "
         f"window (at most {UP_TO_V:g} V)."
     ]
-    return Table(
-        f"{name} against {ion}/{ion}+", _RANGES, rows, notes + basis.notes(frozenset(_elements_of(basis, name)))
-    )
+    return Table(f"{name} against {ion}/{ion}+", _RANGES, rows, notes + basis.notes(basis.elements_of(name)))
 
 
 def _range_row(window: Window, products: VoltageRange) -> dict[str, Any]:

@@ -62,8 +62,7 @@ def _draw(axes: Axes, window: Window, height: float, thickness: float, colour: s
 
 
 def _finish(axes: Axes, basis: Basis, request: WindowRequest, windows: dict[str, list[Window]]) -> None:
-    phases = {e.phase for e in basis.energetics}
-    marks = {name: basis.marks(name).replace(WARN, "") if name in phases else "" for name in windows}
+    marks = {name: basis.marks_of(name).replace(WARN, "") for name in windows}
     axes.set_yticks(range(len(windows)), [_name(n, of[0], marks[n]) for n, of in windows.items()], fontsize=8)
     axes.set_ylim(len(windows) - 0.4, -0.6)
     limits = [w.oxidation_limit_v for of_one in windows.values() for w in of_one]

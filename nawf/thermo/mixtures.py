@@ -1,4 +1,4 @@
-"""The cheapest mixture of given phases at a composition, closed or open to one element.
+"""The cheapest mixture of given phases at a composition, closed, open to one element, or blended with another.
 
 A small linear programme, solved by the dual simplex method of HiGHS (Huangfu and Hall, Math. Prog. Comp.
 10, 119 (2018), 10.1007/s12532-017-0130-5), which ends in a corner: at most as many phases as elements. HiGHS
@@ -80,7 +80,7 @@ def mixture_of(entries_and_atoms: Iterable[tuple[Entry, float]]) -> Mixture:
 
 def cheapest_mixture(entries: Sequence[Entry], composition: Mapping[str, float]) -> Mixture | None:
     """Mixture of lowest energy with exactly this composition; None where there is none."""
-    amounts, _ = _solve(entries, composition, None, 0.0)
+    amounts, _ = _solve(entries, composition)
     return None if amounts is None else mixture_of(amounts)
 
 
@@ -107,16 +107,51 @@ def cheapest_open_mixture(
         The mixture, with its energy without the reservoir's, and the n that was taken up per formula unit;
         None where no mixture fits.
     """
-    amounts, taken = _solve(entries, composition, element, chemical_potential_ev)
+    amounts, taken = _solve(entries, composition, _Free({element: -1.0}, -chemical_potential_ev))
     return None if amounts is None else (mixture_of(amounts), taken)
 
 
+def cheapest_blend(
+    entries: Sequence[Entry], first: Mapping[str, float], second: Mapping[str, float], slope_ev: float
+) -> tuple[Mixture, float] | None:
+    """Mixture of lowest energy among all blends of two compositions, on a tilted scale.
+
+    Minimises G(x) - slope x over 0 <= x <= 1, where G(x) is the energy of the cheapest mixture of the composition
+    (1 - x) first + x second.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+    first, second : mapping of str to float
+        Atom fractions, which sum up to one.
+    slope_ev : float
+        eV per atom.
+
+    Returns
+    -------
+    (Mixture, float) or None
+        The mixture, for one atom in all, and x; None where no mixture fits.
+    """
+    away = {el: first.get(el, 0.0) - second.get(el, 0.0) for el in {*first, *second}}
+    amounts, x = _solve(entries, first, _Free(away, -slope_ev, most=1.0))
+    return None if amounts is None else (mixture_of(amounts), x)
+
+
+@dataclass(frozen=True)
+class _Free:
+    """A quantity beside the amounts of phases: what a unit of it takes from the composition, costs, and its limit."""
+
+    takes: Mapping[str, float]
+    cost_ev: float
+    most: float | None = None
+
+
 def _solve(
-    entries: Sequence[Entry], composition: Mapping[str, float], open_element: str | None, mu: float
+    entries: Sequence[Entry], composition: Mapping[str, float], free: _Free | None = None
 ) -> tuple[list[tuple[Entry, float]] | None, float]:
-    """Phases of the cheapest mixture with their atoms, and atoms taken up from the reservoir."""
+    """Phases of the cheapest mixture with their atoms, and the free quantity."""
     present = {element for element, n in composition.items() if n > 0}
-    elements = sorted(present | ({open_element} if open_element else set()))
+    elements = sorted(present | set(free.takes if free else ()))
     usable = [entry for entry in entries if present_in(entry, elements)]
     if not usable:
         return None, 0.0
@@ -128,16 +163,21 @@ def _solve(
     # formation energies, which the solver's absolute tolerances suit.
     baseline = np.linalg.lstsq(fractions.T, costs, rcond=None)[0]
     costs = costs - fractions.T @ baseline
-    if open_element is not None:
-        row = elements.index(open_element)
-        fractions = np.column_stack([fractions, -np.eye(len(elements))[row]])
-        costs = np.append(costs, baseline[row] - mu)
+    if free is not None:
+        takes = np.array([free.takes.get(element, 0.0) for element in elements])
+        fractions = np.column_stack([fractions, takes])
+        costs = np.append(costs, free.cost_ev - takes @ baseline)
+        if free.most is not None:
+            # x + rest = most: a bound that a corner meets exactly.
+            fractions = np.pad(fractions, ((0, 1), (0, 1)))
+            fractions[-1, -2:] = 1.0
+            rhs, costs = np.append(rhs, free.most / total), np.append(costs, 0.0)
     corner = _corner(fractions, costs, rhs)
     if corner is None:
         return None, 0.0
     atoms = corner * total
     parts = [(entry, float(n)) for entry, n in zip(usable, atoms, strict=False) if n > 0]
-    return parts, float(atoms[-1]) if open_element is not None else 0.0
+    return parts, float(atoms[len(usable)]) if free is not None else 0.0
 
 
 def present_in(entry: Entry, elements: Iterable[str]) -> bool:

@@ -15,11 +15,15 @@ _WHOLE = 1e-6
 
 @dataclass(frozen=True)
 class Reaction:
-    """Coefficients by phase identifier, reactants and products both positive, in the order to write them."""
+    """Coefficients by phase identifier, reactants and products both positive, in the order to write them.
+
+    ``scale`` is how often the mixtures that it was made from are in it.
+    """
 
     reactants: Mapping[str, float]
     products: Mapping[str, float]
     formulas: Mapping[str, str]
+    scale: float = 1.0
 
     def text(self, *, by_phase: bool = False) -> str:
         """Reaction with formulas, or with phase identifiers."""
@@ -28,9 +32,9 @@ class Reaction:
 
 
 def reaction_between(
-    before: Mixture, after: Mixture, ion: str, taken_up: float, ion_phase: str | None = None
+    before: Mixture, after: Mixture, ion: str | None = None, taken_up: float = 0.0, ion_phase: str | None = None
 ) -> Reaction:
-    """Net reaction from one mixture to another under uptake or release of an ion; bystanders cancel.
+    """Net reaction from one mixture to another, under uptake or release of an ion if any; bystanders cancel.
 
     Coefficients are the smallest whole numbers where there are any up to a common multiplier of 240, and
     otherwise those per unit of the first reactant.
@@ -39,29 +43,31 @@ def reaction_between(
     ----------
     before, after : Mixture
         Both per the same formula unit.
-    ion : str
+    ion : str, optional
         Its element symbol.
     taken_up : float
         Ions taken up per formula unit; negative where they are given up.
     ion_phase : str, optional
         Identifier of the ion's metal; the symbol unless given.
     """
-    ion_name = ion_phase or ion
     change: dict[str, float] = {}
-    formulas = {ion_name: ion}
+    formulas: dict[str, str] = {}
     for mixture, sign in ((before, -1.0), (after, 1.0)):
         for amount in mixture.amounts:
             change[amount.phase] = change.get(amount.phase, 0.0) + sign * amount.formula_units
             formulas[amount.phase] = amount.formula
     reactants = {phase: -n for phase, n in change.items() if n < -_UNCHANGED}
     products = {phase: n for phase, n in change.items() if n > _UNCHANGED}
-    if abs(taken_up) > _UNCHANGED:
-        (reactants if taken_up > 0 else products)[ion_name] = abs(taken_up)
+    if ion is not None and abs(taken_up) > _UNCHANGED:
+        name = ion_phase or ion
+        formulas[name] = ion
+        (reactants if taken_up > 0 else products)[name] = abs(taken_up)
     factor = _scale([*reactants.values(), *products.values()])
     return Reaction(
         {phase: n * factor for phase, n in reactants.items()},
         {phase: n * factor for phase, n in products.items()},
         formulas,
+        factor,
     )
 
 

@@ -1,11 +1,9 @@
 """Equilibrium voltage profile of any host against any ion.
 
 G(x), the hull's energy at host + x ions, is convex and piecewise linear in x; its corners are the phase
-mixtures between which the voltage is constant. A corner minimises G(x) - mu x for some chemical potential mu
-of the ion, so all of them are found, each exactly, by solving for the mu that would make two known corners
-equal until nothing lower is left between them (Aneja and Nair, Management Science 25, 73 (1979),
-10.1287/mnsc.25.1.73). Between neighbours a and b, V = -[G_b - G_a - dx g_ion] / (z dx) for an ion of charge z
-(Aydinol et al., Phys. Rev. B 56, 1354 (1997), 10.1103/PhysRevB.56.1354).
+mixtures between which the voltage is constant (:mod:`nawf.thermo.envelope` finds them). Between neighbours a and
+b, V = -[G_b - G_a - dx g_ion] / (z dx) for an ion of charge z (Aydinol et al., Phys. Rev. B 56, 1354 (1997),
+10.1103/PhysRevB.56.1354).
 """
 
 from __future__ import annotations
@@ -20,6 +18,7 @@ from pymatgen.core import Composition
 from nawf.errors import ReportError
 from nawf.thermo.conditions import Condition
 from nawf.thermo.entries import Entry, EntrySet, format_formula
+from nawf.thermo.envelope import SAME_EV_PER_ATOM, SAME_X, Corner, corners_between
 from nawf.thermo.hull import Hull
 from nawf.thermo.mixtures import Mixture
 from nawf.thermo.reactions import Reaction, reaction_between
@@ -32,9 +31,6 @@ ION_CHARGES: Final[Mapping[str, int]] = {
     "Al": 3,
 }
 """Elementary charges that a working ion carries."""
-
-_SAME_EV_PER_ATOM = 1e-9
-_SAME_X = 1e-9
 
 
 @dataclass(frozen=True)
@@ -150,18 +146,6 @@ class VoltageProfile:
         return next(p for p in reversed(self.plateaus) if p.x_start <= x).voltage_v
 
 
-@dataclass(frozen=True)
-class _Corner:
-    """A corner of G(x): ions taken up since the start, and the mixture there."""
-
-    ions: float
-    mixture: Mixture
-
-    @property
-    def energy_ev(self) -> float:
-        return self.mixture.energy_ev
-
-
 def voltage_profile(
     entry_set: EntrySet,
     host: str,
@@ -217,7 +201,7 @@ def voltage_profile(
         ion_charge=ION_CHARGES[ion],
         ion_reference=reference,
         x_start=x_start,
-        x_end=_snapped(x_start + corners[-1].ions),
+        x_end=_snapped(x_start + corners[-1].x),
         ion_free_formula=format_formula(frame),
         ion_free_mass_g_per_mol=mass,
         ions_in_host=ions_in_host,
@@ -228,44 +212,34 @@ def voltage_profile(
     )
 
 
-def _corners(hull: Hull, start: Mapping[str, float], ion: str, metal_ev: float) -> list[_Corner]:
+def _corners(hull: Hull, start: Mapping[str, float], ion: str, metal_ev: float) -> list[Corner]:
     """All corners of G(x) from the start to where the ion's metal precipitates."""
-    first = _Corner(0.0, hull.equilibrium(start))
+    first = Corner(0.0, hull.equilibrium(start))
     last = _corner_at(hull, start, ion, metal_ev)
-    tolerance_ev = _SAME_EV_PER_ATOM * sum(start.values())
+    tolerance_ev = SAME_EV_PER_ATOM * sum(start.values())
 
-    def gain_of_metal(left: _Corner, right: _Corner) -> float:
+    def gain_of_metal(left: Corner, right: Corner) -> float:
         """Energy won (eV) by going from left to right with ions from the metal."""
-        return left.energy_ev - right.energy_ev + metal_ev * (right.ions - left.ions)
+        return left.energy_ev - right.energy_ev + metal_ev * (right.x - left.x)
 
     # The metal lies beside the host already, or taking up ions gains nothing.
     if last is None or gain_of_metal(first, last) <= tolerance_ev:
         return [first]
-
-    def between(left: _Corner, right: _Corner) -> list[_Corner]:
-        slope = (right.energy_ev - left.energy_ev) / (right.ions - left.ions)
-        middle = _corner_at(hull, start, ion, slope)
-        assert middle is not None  # left and right are mixtures of the same phases
-        gain = (left.energy_ev - slope * left.ions) - (middle.energy_ev - slope * middle.ions)
-        inside = left.ions + _SAME_X < middle.ions < right.ions - _SAME_X
-        if gain <= tolerance_ev or not inside:
-            return []
-        return [*between(left, middle), middle, *between(middle, right)]
-
-    corners = [first, *between(first, last), last]
+    between = corners_between(first, last, lambda slope: _corner_at(hull, start, ion, slope), tolerance_ev)
+    corners = [first, *between, last]
     # A plateau at zero volt, where a phase ties with the metal, is no discharge.
     while len(corners) > 1 and gain_of_metal(corners[-2], corners[-1]) <= tolerance_ev:
         corners.pop()
     return corners
 
 
-def _corner_at(hull: Hull, start: Mapping[str, float], ion: str, mu_ev: float) -> _Corner | None:
+def _corner_at(hull: Hull, start: Mapping[str, float], ion: str, mu_ev: float) -> Corner | None:
     found = hull.equilibrium_in_contact_with(start, ion, mu_ev)
-    return None if found is None else _Corner(found[1], found[0])
+    return None if found is None else Corner(found[1], found[0])
 
 
 def _plateaus(
-    corners: list[_Corner],
+    corners: list[Corner],
     x_start: float,
     host: Mapping[str, float],
     ion_free_mass_g_per_mol: float,
@@ -280,19 +254,19 @@ def _plateaus(
 
     plateaus = []
     for a, b in pairwise(corners):
-        taken_up = b.ions - a.ions
+        taken_up = b.x - a.x
         gain = b.energy_ev - a.energy_ev - taken_up * reference.energy_ev_per_atom
         plateaus.append(
             Plateau(
                 voltage_v=-gain / (charge * taken_up),
-                x_start=_snapped(x_start + a.ions),
-                x_end=_snapped(x_start + b.ions),
-                ion_fraction_start=fraction(x_start + a.ions),
-                ion_fraction_end=fraction(x_start + b.ions),
-                capacity_start_mah_per_g=a.ions * mah_per_g_per_ion,
-                capacity_end_mah_per_g=b.ions * mah_per_g_per_ion,
-                depth_of_discharge_start=a.ions / corners[-1].ions,
-                depth_of_discharge_end=b.ions / corners[-1].ions,
+                x_start=_snapped(x_start + a.x),
+                x_end=_snapped(x_start + b.x),
+                ion_fraction_start=fraction(x_start + a.x),
+                ion_fraction_end=fraction(x_start + b.x),
+                capacity_start_mah_per_g=a.x * mah_per_g_per_ion,
+                capacity_end_mah_per_g=b.x * mah_per_g_per_ion,
+                depth_of_discharge_start=a.x / corners[-1].x,
+                depth_of_discharge_end=b.x / corners[-1].x,
                 mixture_start=a.mixture,
                 mixture_end=b.mixture,
                 reaction=reaction_between(a.mixture, b.mixture, reference.element, taken_up, reference.phase),
@@ -303,14 +277,14 @@ def _plateaus(
 
 def _snapped(x: float) -> float:
     """Zero where only rounding keeps x from it, so that the host as given is seen as such."""
-    return 0.0 if abs(x) < _SAME_X else x
+    return 0.0 if abs(x) < SAME_X else x
 
 
 def _notes(
     hull: Hull,
     host_entry: Entry | None,
     start: Mapping[str, float],
-    corners: list[_Corner],
+    corners: list[Corner],
     reference: ElementReference,
 ) -> tuple[str, ...]:
     notes = []

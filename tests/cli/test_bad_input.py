@@ -260,6 +260,7 @@ def test_a_disk_that_fills_up_during_a_run(tmp_path: Path) -> None:
         (("hull", "--plot", "hull.bmp"), ["hull.bmp", ".png"]),
         (("window", "--plot", "hull.bmp"), ["hull.bmp", ".png"]),
         (("window", "--electrolyte", ","), ["names nothing"]),
+        (("interface", "--between", "na-bcc"), ["A,B"]),
         (("voltage",), ["--host"]),
         (("formation", "-T", "warm"), ["warm"]),
         (("formation", "-T", "-3"), ["-3"]),

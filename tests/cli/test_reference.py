@@ -56,8 +56,17 @@ def test_at_sodium_electrolytes_turn_into_sulfide_and_alloy(nawf, phase, product
     done = nawf("report", "window", "--electrolyte", phase, *how)
     assert done.code == 0, done.err
     # 10.1039/D5SC10189A
-    formula = product.removeprefix("Na3")
-    assert f"Na3{formula}S4 + 8 Na → 4 Na2S + {product}" in done.out
+    reaction = f"Na3{product.removeprefix('Na3')}S4 + 8 Na → 4 Na2S + {product}"
+    assert reaction in done.out
+    done = nawf("report", "interface", "--between", f"{phase},Na", *how)
+    assert done.code == 0, done.err
+    assert reaction in done.out
+
+
+def test_names_that_are_no_phases_are_told_apart_from_formulas(nawf):
+    for what in (("interface", "--between", "a,Na"), ("window", "--electrolyte", "a")):
+        done = nawf("report", *what, "--reference", "--engine", "chgnet-r2scan")
+        assert (done.code, done.err.splitlines()) == (2, ["nawf: a: neither a phase with results nor a formula"])
 
 
 def test_the_reports_of_the_readme_come(nawf):
