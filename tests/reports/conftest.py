@@ -19,6 +19,17 @@ JI2024 = {
     "na2s4": ("Na2S4", -0.687),
     "na2s5-alpha": ("Na2S5", -0.591),
 }
+# A made-up electrolyte. Per formula unit Na2S has -3.6, Na3P -1.2 and Na3PS4 -7.2 eV; what follows from it by hand is
+# in tests/thermo/test_window.py and test_interface.py.
+THIOPHOSPHATE = {
+    "na": ("Na", 0.0),
+    "p": ("P", 0.0),
+    "s": ("S", 0.0),
+    "na2s": ("Na2S", -1.2),
+    "na3p": ("Na3P", -0.3),
+    "na3ps4": ("Na3PS4", -0.9),
+    "na3ps4-high": ("Na3PS4", -0.88),
+}
 TEMPERATURES_K = tuple(10.0 * i for i in range(101))
 
 
@@ -37,6 +48,7 @@ class Makers:
     """Builders that the tests of reports share."""
 
     ji2024 = JI2024
+    thiophosphate = THIOPHOSPHATE
     einstein = staticmethod(einstein)
 
     def vibrations(self, theta_k=200.0, **changes):

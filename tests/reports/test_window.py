@@ -10,19 +10,7 @@ from nawf.reports.window import UP_TO_V, WindowRequest, where_formed, window_tab
 from nawf.reports.window_figure import window_figure
 from nawf.thermo.conditions import STATIC, Condition
 
-# Limits by hand in tests/thermo/test_window.py: 1.44 and 2.4 V.
-PHASES = {
-    "na": ("Na", 0.0),
-    "p": ("P", 0.0),
-    "s": ("S", 0.0),
-    "na2s": ("Na2S", -1.2),
-    "na3p": ("Na3P", -0.3),
-    "na3ps4": ("Na3PS4", -0.9),
-    "na3ps4-high": ("Na3PS4", -0.88),
-    "na4p2s6": ("Na4P2S6", -0.1),
-    "li3ps4": ("Li3PS4", -0.9),
-    "li": ("Li", 0.0),
-}
+OTHERS = {"na4p2s6": ("Na4P2S6", -0.1), "li3ps4": ("Li3PS4", -0.9), "li": ("Li", 0.0)}
 TAGS = dict.fromkeys(("na3ps4", "na3ps4-high", "na4p2s6", "li3ps4"), ("electrolyte",))
 
 
@@ -30,7 +18,12 @@ TAGS = dict.fromkeys(("na3ps4", "na3ps4-high", "na4p2s6", "li3ps4"), ("electroly
 def basis(make):
     def build(temperatures_k=(), **changes):
         tags = changes.pop("tags", TAGS)
-        return make.basis(make.energetics(PHASES, **changes), temperatures_k, tags=tags, settings="these settings")
+        return make.basis(
+            make.energetics(make.thiophosphate | OTHERS, **changes),
+            temperatures_k,
+            tags=tags,
+            settings="these settings",
+        )
 
     return build
 
@@ -124,7 +117,7 @@ def test_one_without_free_energy_has_static_rows_only(basis):
 
 
 def test_unasked_temperatures_at_which_it_has_none_are_left_out(make):
-    energetics = make.energetics(PHASES, na3ps4={"vibrations": None})
+    energetics = make.energetics(make.thiophosphate | OTHERS, na3ps4={"vibrations": None})
     given = make.basis(energetics, (300,), tags=TAGS, unasked=frozenset({Condition(300)}))
     kept = where_formed(given, WindowRequest(("na3ps4",)))
     assert kept.conditions == (STATIC,)
