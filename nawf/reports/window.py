@@ -155,8 +155,8 @@ def _limits_notes(windows: dict[str, list[Window]]) -> list[str]:
     every = [window for of_one in windows.values() for window in of_one]
     notes = [
         "Between the two voltages nothing of lower energy forms from the electrolyte by taking up or giving up "
-        f"{every[0].ion}. Phases that are missing could only make a window narrower; kinetics and interphases may hold "
-        "the electrolyte together beyond. At the metal: energy of what it turns into there, per atom of electrolyte."
+        f"{every[0].ion}. Phases that are missing could only make a window narrower; kinetics and interphases may "
+        "hold the electrolyte together beyond. At the metal: energy of what it turns into there, per atom of it."
     ]
     notes += _unstable_notes(every)
     keys = {composition_key(parse_formula(w.formula)) for w in every}
