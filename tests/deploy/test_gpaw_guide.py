@@ -11,9 +11,8 @@ from nawf.thermo.entries import parse_formula
 
 GUIDE = Path(__file__).resolve().parents[2] / "deploy" / "gpaw.md"
 ENGINES = ("gpaw", "chgnet-r2scan")
-COMPOUNDS = ("Na2S", "Na2S2", "Na2S4")
-# GPAW's results of it are not there yet.
-MISSING = "na2s5-alpha"
+COMPOUNDS = ("Na2S", "Na2S2", "Na2S4", "Na2S5")
+STEPS = (("S", "Na2S5"), ("Na2S5", "Na2S4"), ("Na2S4", "Na2S2"), ("Na2S2", "Na2S"))
 J_PER_MOL_PER_EV = 96485.33212
 PLAIN = str.maketrans("₀₁₂₃₄₅₆₇₈₉−", "0123456789-")
 
@@ -55,7 +54,7 @@ def published_voltage_v(before, after):
 @pytest.fixture
 def rows(nawf):
     def report(kind, engine, *more):
-        how = (*more, "-T", "static", "--reference", "--engine", engine, "--exclude", MISSING, "--format", "json")
+        how = (*more, "-T", "static", "--reference", "--engine", engine, "--format", "json")
         done = nawf("report", kind, "ji2024", *how)
         assert done.code == 0, done.err
         return json.loads(done.out)["rows"]
@@ -87,20 +86,21 @@ def test_hull_depths(rows):
 
 def test_voltages(rows):
     written = table("plateau, V")
-    steps = [("S", "Na2S4"), ("Na2S4", "Na2S2"), ("Na2S2", "Na2S")]
-    assert set(written) == {f"{before} to {after}" for before, after in steps}
+    assert set(written) == {f"{before} to {after}" for before, after in STEPS}
     for column, engine in enumerate(ENGINES):
         found = [row["voltage_v"] for row in rows("voltage", engine, "--host", "S") if row["path"] == "equilibrium"]
-        for (before, after), voltage in zip(steps, found, strict=True):
+        for (before, after), voltage in zip(STEPS, found, strict=True):
             cell = written[f"{before} to {after}"][column]
             assert digits(voltage, cell) == cell, (after, engine)
-    for before, after in steps:
+    for before, after in STEPS:
         cell = written[f"{before} to {after}"][2]
         assert digits(published_voltage_v(before, after), cell) == cell
     measured = zip(
         *(p.values.values() for p in (literature.MEASURED_DISCHARGE_V, literature.MEASURED_CHARGE_V)), strict=True
     )
-    assert [cells[3] for cells in written.values()] == [f"{low:.2f} to {high:.2f}" for low, high in measured]
+    # GITT sees one plateau where two are calculated.
+    seen = [cells[3] for cells in written.values() if cells[3] != "–"]
+    assert seen == [f"{low:.2f} to {high:.2f}" for low, high in measured]
 
 
 def test_what_is_said_of_the_differences(rows):
@@ -113,11 +113,14 @@ def test_what_is_said_of_the_differences(rows):
         deeper_mev = 1e3 * (literature.FORMATION_ENERGY_EV_PER_ATOM.value_of(formula) - found[formula])
         for what, values in per.items():
             values.append(round(deeper_mev * sum(atoms.values()) / atoms.get(what, sum(atoms.values()))))
-    first, second, third = per["atom"]
-    assert f"{first} meV/atom in Na₂S, {second} in Na₂S₂ and {third} in Na₂S₄" in words
+    first, second, third, fourth = per["atom"]
+    assert f"{first} meV/atom in Na₂S, {second} in Na₂S₂, {third} in Na₂S₄ and {fourth} in Na₂S₅" in words
     for element, how in (("S", "sulfur atom that is {} meV"), ("Na", "sodium atom {}:")):
-        first, second, third = per[element]
-        assert how.format(f"{first}, {second} and {third}") in words
+        *most, last = map(str, per[element])
+        assert how.format(f"{', '.join(most)} and {last}") in words
+    voltages = [r["voltage_v"] for r in rows("voltage", "gpaw", "--host", "S") if r["path"] == "equilibrium"]
+    higher = [v - published_voltage_v(*step) for v, step in zip(voltages, STEPS, strict=True)]
+    assert f"by {min(higher):.2f} to {max(higher):.2f} V" in words
 
 
 def test_every_reference_result_of_gpaw_is_fit_to_be_shown():
@@ -130,6 +133,7 @@ def test_every_reference_result_of_gpaw_is_fit_to_be_shown():
         "na2s",
         "na2s2-alpha",
         "na2s4",
+        "na2s5-alpha",
         "na3p-p63mmc",
         "na3ps4-alpha",
     }
