@@ -22,7 +22,11 @@ from nawf.store.stores import open_stores
 
 # Verdicts are laid side by side, not combined.
 COMBINES_NOTHING = {"quality"}
-ARGUMENTS = {"voltage": ("--host", "S")}
+ARGUMENTS = {
+    "voltage": ("--host", "S"),
+    "window": ("--electrolyte", "na2s"),
+    "interface": ("--between", "S,Na"),
+}
 REPORTS = sorted(set(typer.main.get_command(report_app).commands) - COMBINES_NOTHING)  # type: ignore[attr-defined]
 
 # Energies in eV/atom that make Na2S stable.
