@@ -73,8 +73,10 @@ class Window:
         The hull at its composition.
     ranges : tuple of VoltageRange
         All voltages, from high to low.
-    own : VoltageRange or None
-        The range of the electrolyte's composition in one phase; None where the hull there is a mixture.
+    energy_ev, atoms : float
+        Of the electrolyte, per formula unit.
+    ion_charge : int
+        Elementary charges per ion.
     """
 
     condition: Condition
@@ -85,10 +87,14 @@ class Window:
     energy_above_hull_ev_per_atom: float
     at_rest: Mixture
     ranges: tuple[VoltageRange, ...]
-    own: VoltageRange | None
-    _energy_ev: float
-    _atoms: float
-    _charge: int
+    energy_ev: float
+    atoms: float
+    ion_charge: int
+
+    @property
+    def own(self) -> VoltageRange | None:
+        """The range of the electrolyte's composition in one phase; None where the hull there is a mixture."""
+        return next((r for r in self.ranges if r.is_electrolyte), None)
 
     @property
     def reduction_limit_v(self) -> float | None:
@@ -115,13 +121,14 @@ class Window:
 
         It is what drives the electrolyte to decompose, negative where it does.
         """
-        mu_ev = self.ion_reference.energy_ev_per_atom - self._charge * voltage_v
-        return (products.mixture.energy_ev - products.ions_taken_up * mu_ev - self._energy_ev) / self._atoms
+        mu_ev = self.ion_reference.energy_ev_per_atom - self.ion_charge * voltage_v
+        return (products.mixture.energy_ev - products.ions_taken_up * mu_ev - self.energy_ev) / self.atoms
 
     def _beside_own(self, step: int) -> VoltageRange | None:
-        if self.own is None:
+        own = self.own
+        if own is None:
             return None
-        index = self.ranges.index(self.own) + step
+        index = self.ranges.index(own) + step
         return self.ranges[index] if 0 <= index < len(self.ranges) else None
 
 
@@ -162,7 +169,6 @@ def electrochemical_window(
     atoms = sum(composition.values())
     at_rest = hull.equilibrium(composition)
     itself = at_rest if entry is None else mixture_of([(entry, atoms)])
-    ranges = _ranges(profile, itself)
     return Window(
         condition=entry_set.condition,
         electrolyte=electrolyte,
@@ -171,11 +177,10 @@ def electrochemical_window(
         ion_reference=profile.ion_reference,
         energy_above_hull_ev_per_atom=0.0 if entry is None else hull.energy_above_hull_ev_per_atom(entry.phase),
         at_rest=at_rest,
-        ranges=ranges,
-        own=next((r for r in ranges if r.is_electrolyte), None),
-        _energy_ev=itself.energy_ev,
-        _atoms=atoms,
-        _charge=profile.ion_charge,
+        ranges=_ranges(profile, itself),
+        energy_ev=itself.energy_ev,
+        atoms=atoms,
+        ion_charge=profile.ion_charge,
     )
 
 
