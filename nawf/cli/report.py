@@ -117,15 +117,16 @@ def window(
 ) -> None:
     """Electrochemical windows of electrolytes, and what they turn into beyond."""
     from nawf.reports.figures import check_figure_path, save_figure
-    from nawf.reports.window import WindowRequest, where_formed, window_tables
+    from nawf.reports.window import WindowRequest, make_windows, where_formed, window_tables
     from nawf.reports.window_figure import window_figure
 
     check_figure_path(plot)
     request = WindowRequest(comma_separated(electrolyte), ion)
     basis = where_formed(basis_for(options), request)
-    tables = window_tables(basis, request)
+    windows = make_windows(basis, request)
+    tables = window_tables(basis, request, windows)
     if plot is not None:
-        save_figure(window_figure(basis, request), plot)
+        save_figure(window_figure(basis, request, windows), plot)
         typer.echo(f"drawn in {plot}", err=True)
     emit_tables(tables, options.fmt, options.out)
 

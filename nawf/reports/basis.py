@@ -7,12 +7,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from nawf.errors import InputError, ReportError
-from nawf.phases.formula import parse_formula
 from nawf.reports.tables import Column, shown
 from nawf.results.energetics import PhaseEnergetics
 from nawf.thermo.conditions import STATIC, Condition
-from nawf.thermo.entries import Entry, EntrySet, LeftOut, entries_at
-from nawf.thermo.entries import parse_formula as parse_any_formula
+from nawf.thermo.entries import Entry, EntrySet, LeftOut, entries_at, parse_formula
 from nawf.thermo.references import ElementReference, element_references, extrapolation_notes
 from nawf.thermo.vibrations import soft_mode_shift_ev_per_atom
 from nawf.units import MEV_PER_EV
@@ -175,7 +173,7 @@ class Basis:
         """Elements of a phase or a formula; none of what is neither."""
         formula = next((e.formula for e in self.energetics if e.phase == phase_or_formula), phase_or_formula)
         try:
-            return frozenset(parse_any_formula(formula))
+            return frozenset(parse_formula(formula))
         except InputError:
             return frozenset()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,10 @@ _RANGES = (
 )
 
 
+Windows = dict[str, list[Window]]
+"""By electrolyte, one for each condition that it has an energy at."""
+
+
 @dataclass(frozen=True)
 class WindowRequest:
     """Electrolytes to report, by phase or formula, against an ion; none for all that are known as electrolytes."""
@@ -58,29 +62,22 @@ class WindowRequest:
 
 def where_formed(basis: Basis, request: WindowRequest) -> Basis:
     """The basis without the unasked conditions at which a named electrolyte, or every one, has no window."""
-    return basis.where_formed(lambda one: all_windows(one, request), _elements(basis, request))
+    return basis.where_formed(lambda one: make_windows(one, request), _elements(basis, request))
 
 
-def window_tables(basis: Basis, request: WindowRequest) -> list[Table]:
-    """Limits of all electrolytes, and the ranges of those that are named.
-
-    Raises
-    ------
-    ReportError
-        When there is no electrolyte, or a named one has no window to speak of.
-    """
-    windows = all_windows(basis, request)
+def window_tables(basis: Basis, request: WindowRequest, windows: Windows) -> list[Table]:
+    """Limits of all electrolytes, and the ranges of those that are named."""
     tables = [_limits_table(basis, request, windows)]
     return tables + [_ranges_table(basis, n, request.ion, windows[n]) for n in dict.fromkeys(request.electrolytes)]
 
 
-def all_windows(basis: Basis, request: WindowRequest) -> dict[str, list[Window]]:
-    """Windows by electrolyte, one for each condition that it has an energy at.
+def make_windows(basis: Basis, request: WindowRequest) -> Windows:
+    """Windows of all electrolytes that are asked for.
 
     Raises
     ------
     ReportError
-        As :func:`window_tables`.
+        When there is no electrolyte, or a named one is none.
     """
     for name in request.electrolytes:
         basis.check_not_missing(name, "has no energy")
@@ -89,7 +86,7 @@ def all_windows(basis: Basis, request: WindowRequest) -> dict[str, list[Window]]
         raise ReportError(
             f"there is no electrolyte of {request.ion} among the results", hint="name phases with --electrolyte"
         )
-    found: dict[str, list[Window]] = {name: [] for name in names}
+    found: Windows = {name: [] for name in names}
     for condition, entry_set in basis.entry_sets.items():
         for name in names:
             if name in request.electrolytes or name in entry_set:
@@ -119,7 +116,7 @@ def _elements(basis: Basis, request: WindowRequest) -> frozenset[str]:
     return frozenset(found)
 
 
-def _limits_table(basis: Basis, request: WindowRequest, windows: dict[str, list[Window]]) -> Table:
+def _limits_table(basis: Basis, request: WindowRequest, windows: Windows) -> Table:
     rows = [_limits(basis, window) for of_one in windows.values() for window in of_one]
     title = f"Electrochemical windows against {request.ion}/{request.ion}+ (V)"
     # Where tables of single electrolytes follow, these have the rest.
@@ -151,12 +148,12 @@ def _reaction_text(products: VoltageRange | None) -> str | None:
     return None if products is None or products.reaction is None else products.reaction.text()
 
 
-def _limits_notes(windows: dict[str, list[Window]]) -> list[str]:
+def _limits_notes(windows: Windows) -> list[str]:
     every = [window for of_one in windows.values() for window in of_one]
     notes = [
         "Between the two voltages nothing of lower energy forms from the electrolyte by taking up or giving up "
-        f"{every[0].ion}. Phases that are missing could only make a window narrower; kinetics and interphases may "
-        "hold the electrolyte together beyond. At the metal: energy of what it turns into there, per atom of it."
+        f"{every[0].ion}. Competing phases that are missing could only make it narrower; kinetics and interphases "
+        "may hold the electrolyte together beyond. At the metal: energy of what it turns into there, per atom of it."
     ]
     notes += _unstable_notes(every)
     keys = {composition_key(parse_formula(w.formula)) for w in every}
@@ -175,15 +172,11 @@ def _unstable_notes(windows: Sequence[Window]) -> list[str]:
             return f"{window.electrolyte} lies above {window.own.mixture.text()}, whose window this is"
         return f"{window.electrolyte} decomposes by itself into {window.at_rest.text()}, and has no window"
 
-    by_text = _conditions_by(text, [w for w in windows if w.own is None or w.energy_above_hull_ev_per_atom > 0])
-    return [f"{', '.join(labels)}: {what}." for what, labels in by_text.items()]
-
-
-def _conditions_by(text: Callable[[Window], str], windows: Sequence[Window]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    labels: dict[str, list[str]] = {}
     for window in windows:
-        found.setdefault(text(window), []).append(window.condition.label)
-    return found
+        if window.own is None or window.energy_above_hull_ev_per_atom > 0:
+            labels.setdefault(text(window), []).append(window.condition.label)
+    return [f"{', '.join(where)}: {what}." for what, where in labels.items()]
 
 
 def _ranges_table(basis: Basis, name: str, ion: str, windows: Sequence[Window]) -> Table:

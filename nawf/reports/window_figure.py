@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from nawf.errors import ReportError
 from nawf.reports.basis import MEANINGS, WARN, Basis
 from nawf.reports.figures import COLOURS, formula
-from nawf.reports.window import WindowRequest, all_windows
+from nawf.reports.window import WindowRequest, Windows
 from nawf.thermo.window import Window
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ _BAR = 0.8
 """Height of all bars of one electrolyte; their distance is 1."""
 
 
-def window_figure(basis: Basis, request: WindowRequest) -> Figure:
+def window_figure(basis: Basis, request: WindowRequest, windows: Windows) -> Figure:
     """Windows against voltage, a colour for each condition; electrolytes without one have an empty line.
 
     Raises
@@ -29,7 +29,6 @@ def window_figure(basis: Basis, request: WindowRequest) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    windows = all_windows(basis, request)
     if all(w.own is None for of_one in windows.values() for w in of_one):
         raise ReportError("no electrolyte has a window: there is nothing to draw")
     figure = Figure(figsize=(6.4, 1.3 + 0.5 * len(windows)), layout="constrained")
@@ -61,7 +60,7 @@ def _draw(axes: Axes, window: Window, height: float, thickness: float, colour: s
     axes.text(high + 0.03, height, f"{high:.2f}", fontsize=size, ha="left", va="center")
 
 
-def _finish(axes: Axes, basis: Basis, request: WindowRequest, windows: dict[str, list[Window]]) -> None:
+def _finish(axes: Axes, basis: Basis, request: WindowRequest, windows: Windows) -> None:
     marks = {name: basis.marks_of(name).replace(WARN, "") for name in windows}
     axes.set_yticks(range(len(windows)), [_name(n, of[0], marks[n]) for n, of in windows.items()], fontsize=8)
     axes.set_ylim(len(windows) - 0.4, -0.6)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from nawf.errors import ReportError
 from nawf.thermo.conditions import Condition
-from nawf.thermo.entries import EntrySet, composition_key, format_formula
+from nawf.thermo.entries import EntrySet, composition_key
 from nawf.thermo.envelope import SAME_EV_PER_ATOM, Corner, corners_between
 from nawf.thermo.hull import Hull
 from nawf.thermo.mixtures import Mixture, cheapest_blend, mixture_of
@@ -30,7 +30,6 @@ class Reactant:
     ----------
     name : str
         As given: a phase or a formula.
-    formula : str
     mixture : Mixture
         Itself, for one atom in all; the hull at its composition where it is a formula.
     at_rest : Mixture
@@ -38,7 +37,6 @@ class Reactant:
     """
 
     name: str
-    formula: str
     mixture: Mixture
     at_rest: Mixture
 
@@ -109,10 +107,10 @@ def interface(entry_set: EntrySet, first: str, second: str) -> Interface:
         raise ReportError("both sides have the same composition", where=f"{first}, {second}")
     hull = Hull(entry_set, {*compositions[0], *compositions[1]})
     reactants = []
-    for name, (composition, entry), fractions in zip((first, second), parts, compositions, strict=True):
+    for name, (_, entry), fractions in zip((first, second), parts, compositions, strict=True):
         at_rest = hull.equilibrium(fractions)
         itself = at_rest if entry is None else mixture_of([(entry, 1.0)])
-        reactants.append(Reactant(name, format_formula(composition), itself, at_rest))
+        reactants.append(Reactant(name, itself, at_rest))
     corners = _corners(hull, compositions[0], compositions[1], reactants)
     reactions = tuple(_reaction(reactants[0], reactants[1], corner) for corner in corners)
     return Interface(entry_set.condition, reactants[0], reactants[1], reactions)

@@ -44,9 +44,9 @@ def test_windows_of_electrolytes_are_near_published_ones(nawf, tmp_path):
     found = {row["electrolyte"]: row for row in json.loads(done.out)["rows"]}
     assert {"na3ps4-alpha", "na3sbs4-tetragonal", "na4sns4", "na4p2s6"} <= set(found)
     # By another functional, with fewer phases: 10.1039/d4ee06171c.
-    for phase, limits_v in (("na3ps4-alpha", (1.39, 2.45)), ("na3sbs4-tetragonal", (1.83, 1.90))):
+    for phase, limits_v, off_v in (("na3ps4-alpha", (1.39, 2.45), 0.1), ("na3sbs4-tetragonal", (1.83, 1.90), 0.3)):
         row = found[phase]
-        assert (row["reduction_limit_v"], row["oxidation_limit_v"]) == pytest.approx(limits_v, abs=0.3)
+        assert (row["reduction_limit_v"], row["oxidation_limit_v"]) == pytest.approx(limits_v, abs=off_v)
     assert (tmp_path / "windows.png").stat().st_size > 10_000
 
 

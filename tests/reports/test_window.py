@@ -6,7 +6,7 @@ from csv_reading import csv_rows
 from nawf.errors import ReportError
 from nawf.reports.literature import WINDOW_LIMITS_V
 from nawf.reports.tables import Format, render
-from nawf.reports.window import UP_TO_V, WindowRequest, where_formed, window_tables
+from nawf.reports.window import UP_TO_V, WindowRequest, make_windows, where_formed, window_tables
 from nawf.reports.window_figure import window_figure
 from nawf.thermo.conditions import STATIC, Condition
 
@@ -28,12 +28,20 @@ def basis(make):
     return build
 
 
+def tables_of(basis, request):
+    return window_tables(basis, request, make_windows(basis, request))
+
+
+def figure_of(basis, request):
+    return window_figure(basis, request, make_windows(basis, request))
+
+
 def limits(table):
     return {r["electrolyte"]: (r["reduction_limit_v"], r["oxidation_limit_v"]) for r in table.rows}
 
 
 def test_all_electrolytes_of_the_ion_unless_some_are_named(basis):
-    (table,) = window_tables(basis(), WindowRequest())
+    (table,) = tables_of(basis(), WindowRequest())
     found = limits(table)
     assert set(found) == {"na3ps4", "na3ps4-high", "na4p2s6"}
     assert found["na3ps4"] == pytest.approx((1.44, 2.4))
@@ -43,12 +51,12 @@ def test_all_electrolytes_of_the_ion_unless_some_are_named(basis):
     assert (row["reduction"], row["oxidation"]) == ("Na3PS4 + 5 Na → 4 Na2S + P", "Na3PS4 → 4 S + P + 3 Na")
     assert row["decomposition_energy_at_metal_mev_per_atom"] == pytest.approx(-1050)
     assert "these settings" in table.notes
-    (lithium,) = window_tables(basis(), WindowRequest(ion="Li"))
+    (lithium,) = tables_of(basis(), WindowRequest(ion="Li"))
     assert set(limits(lithium)) == {"li3ps4"}
 
 
 def test_what_lies_above_the_hull_is_said(basis):
-    (table,) = window_tables(basis((300,)), WindowRequest())
+    (table,) = tables_of(basis((300,)), WindowRequest())
     above = {r["electrolyte"]: r["energy_above_hull_mev_per_atom"] for r in table.rows}
     assert above["na3ps4-high"] == pytest.approx(20)
     assert "static, 300 K: na3ps4-high lies above na3ps4, whose window this is." in table.notes
@@ -59,15 +67,15 @@ def test_what_lies_above_the_hull_is_said(basis):
 
 def test_published_limits_stand_below_those_that_they_are_of(basis):
     low, high = WINDOW_LIMITS_V.values["Na3PS4"]
-    (note,) = [n for n in window_tables(basis(), WindowRequest())[0].notes if n.startswith("yuan2025")]
+    (note,) = [n for n in tables_of(basis(), WindowRequest())[0].notes if n.startswith("yuan2025")]
     assert f"Na3PS4 {low} to {high} V" in note
     assert "Na3SbS4" not in note
-    notes = window_tables(basis(), WindowRequest(("na2s",)))[0].notes
+    notes = tables_of(basis(), WindowRequest(("na2s",)))[0].notes
     assert not [n for n in notes if n.startswith("yuan2025")]
 
 
 def test_a_named_electrolyte_is_shown_at_all_voltages(basis):
-    first, table = window_tables(basis(), WindowRequest(("na3ps4",)))
+    first, table = tables_of(basis(), WindowRequest(("na3ps4",)))
     assert set(limits(first)) == {"na3ps4"}
     assert [(r["upper_v"], r["lower_v"]) for r in table.rows] == [
         (UP_TO_V, pytest.approx(2.4)),
@@ -86,7 +94,7 @@ def test_a_named_electrolyte_is_shown_at_all_voltages(basis):
 
 def test_ranges_above_what_is_shown_are_left_out(make):
     phases = {"na": ("Na", 0.0), "s": ("S", 0.0), "nas": ("NaS", -3.0), "na2s": ("Na2S", -2.5)}
-    _, table = window_tables(make.basis(make.energetics(phases)), WindowRequest(("na2s",)))
+    _, table = tables_of(make.basis(make.energetics(phases)), WindowRequest(("na2s",)))
     # NaS gives its sodium at 6 V, Na2S becomes NaS at 1.5 V.
     assert [(r["upper_v"], r["reaction"]) for r in table.rows] == [
         (UP_TO_V, "Na2S → NaS + Na"),
@@ -95,25 +103,25 @@ def test_ranges_above_what_is_shown_are_left_out(make):
 
 
 def test_a_formula_may_be_named_and_another_ion(basis):
-    first, _ = window_tables(basis(), WindowRequest(("Na3PS4",)))
+    first, _ = tables_of(basis(), WindowRequest(("Na3PS4",)))
     assert limits(first)["Na3PS4"] == pytest.approx((1.44, 2.4))
     with pytest.raises(ReportError, match="na3ps4: holds no Li"):
-        window_tables(basis(), WindowRequest(("na3ps4",), "Li"))
+        tables_of(basis(), WindowRequest(("na3ps4",), "Li"))
 
 
 def test_without_electrolytes_it_says_what_to_name(basis):
     with pytest.raises(ReportError, match="no electrolyte of Na among the results") as told:
-        window_tables(basis(tags={}), WindowRequest())
+        tables_of(basis(tags={}), WindowRequest())
     assert "--electrolyte" in told.value.hint
 
 
 def test_one_without_free_energy_has_static_rows_only(basis):
-    (table,) = window_tables(basis((300,), na3ps4_high={"vibrations": None}), WindowRequest())
+    (table,) = tables_of(basis((300,), na3ps4_high={"vibrations": None}), WindowRequest())
     found = [r["condition"] for r in table.rows if r["electrolyte"] == "na3ps4-high"]
     assert found == ["static"]
     assert any(n.startswith("Left out at 300 K: na3ps4-high") for n in table.notes)
     with pytest.raises(ReportError, match="na3ps4-high"):
-        window_tables(basis((300,), na3ps4_high={"vibrations": None}), WindowRequest(("na3ps4-high",)))
+        tables_of(basis((300,), na3ps4_high={"vibrations": None}), WindowRequest(("na3ps4-high",)))
 
 
 def test_unasked_temperatures_at_which_it_has_none_are_left_out(make):
@@ -125,7 +133,7 @@ def test_unasked_temperatures_at_which_it_has_none_are_left_out(make):
 
 
 def test_machines_get_all_columns(basis):
-    first, table = window_tables(basis(), WindowRequest(("na3ps4",)))
+    first, table = tables_of(basis(), WindowRequest(("na3ps4",)))
     (row,) = json.loads(render(first, Format.JSON))["rows"]
     assert (row["electrolyte"], row["ion"], row["condition"]) == ("na3ps4", "Na", "static")
     rows = csv_rows(render(table, Format.CSV))
@@ -134,7 +142,7 @@ def test_machines_get_all_columns(basis):
 
 
 def test_the_picture_has_a_bar_for_each_window(basis):
-    figure = window_figure(basis((300,)), WindowRequest())
+    figure = figure_of(basis((300,)), WindowRequest())
     (axes,) = figure.axes
     bars = [(b.get_x(), b.get_x() + b.get_width()) for b in axes.patches if b.get_width() > 0]
     assert bars == [pytest.approx((1.44, 2.4), abs=0.05)] * 4
@@ -146,4 +154,4 @@ def test_the_picture_has_a_bar_for_each_window(basis):
 
 def test_without_any_window_there_is_no_picture(basis):
     with pytest.raises(ReportError, match="nothing to draw"):
-        window_figure(basis(), WindowRequest(("na4p2s6",)))
+        figure_of(basis(), WindowRequest(("na4p2s6",)))
