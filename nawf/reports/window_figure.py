@@ -19,7 +19,7 @@ _BAR = 0.8
 
 
 def window_figure(basis: Basis, request: WindowRequest, windows: Windows) -> Figure:
-    """Windows against voltage, a colour for each condition; electrolytes without one have an empty line.
+    """Windows against voltage, a colour for each condition; where there is none, it says so.
 
     Raises
     ------
@@ -42,8 +42,6 @@ def window_figure(basis: Basis, request: WindowRequest, windows: Windows) -> Fig
             _draw(
                 axes, window, line - _BAR / 2 + (number + 0.5) * thickness, thickness, COLOURS[number % len(COLOURS)]
             )
-        if all(w.own is None for w in of_one):
-            axes.text(0.05, line, "no window: decomposes by itself", fontsize=7, va="center")
     for number, condition in enumerate(conditions if len(conditions) > 1 else ()):
         axes.barh(0, 0, color=COLOURS[number % len(COLOURS)], label=condition.label)
     _finish(axes, basis, request, windows)
@@ -52,17 +50,18 @@ def window_figure(basis: Basis, request: WindowRequest, windows: Windows) -> Fig
 
 def _draw(axes: Axes, window: Window, height: float, thickness: float, colour: str) -> None:
     low, high = window.reduction_limit_v, window.oxidation_limit_v
+    size = max(5.0, min(8.0, 16.0 * thickness))
     if low is None or high is None:
+        axes.text(0.03, height, "no window: decomposes by itself", fontsize=size, color=colour, va="center")
         return
     axes.barh(height, high - low, left=low, height=0.9 * thickness, color=colour)
-    size = max(5.0, min(8.0, 16.0 * thickness))
     axes.text(low - 0.03, height, f"{low:.2f}", fontsize=size, ha="right", va="center")
     axes.text(high + 0.03, height, f"{high:.2f}", fontsize=size, ha="left", va="center")
 
 
 def _finish(axes: Axes, basis: Basis, request: WindowRequest, windows: Windows) -> None:
     marks = {name: basis.marks_of(name).replace(WARN, "") for name in windows}
-    axes.set_yticks(range(len(windows)), [_name(n, of[0], marks[n]) for n, of in windows.items()], fontsize=8)
+    axes.set_yticks(range(len(windows)), [_name(n, of, marks[n]) for n, of in windows.items()], fontsize=8)
     axes.set_ylim(len(windows) - 0.4, -0.6)
     limits = [w.oxidation_limit_v for of_one in windows.values() for w in of_one]
     axes.set_xlim(0.0, max(3.0, 0.4 + max(v for v in limits if v is not None)))
@@ -78,5 +77,11 @@ def _finish(axes: Axes, basis: Basis, request: WindowRequest, windows: Windows) 
         axes.figure.supxlabel("\n".join(meanings), fontsize=7)
 
 
-def _name(name: str, window: Window, marks: str) -> str:
-    return f"{formula(window.formula)}\n{name}{marks}" if name != window.formula else formula(name)
+def _name(name: str, windows: list[Window], marks: str) -> str:
+    """Formula and phase, and below it the phase whose window it is where that is another one."""
+    first = formula(windows[0].formula)
+    if name == windows[0].formula:
+        return first
+    own = {w.own.mixture.phases[0] for w in windows if w.own is not None}
+    others = f"\n(of {', '.join(sorted(own))})" if own - {name} else ""
+    return f"{first}\n{name}{marks}{others}"

@@ -149,7 +149,9 @@ def test_the_picture_has_a_bar_for_each_window(basis):
     assert [t.get_text() for t in axes.get_legend().get_texts()] == ["static", "300 K"]
     words = [t.get_text() for t in axes.texts]
     assert words.count("1.44") >= 2
-    assert "no window: decomposes by itself" in words
+    assert words.count("no window: decomposes by itself") == 2
+    names = [t.get_text().splitlines()[1:] for t in axes.get_yticklabels()]
+    assert sorted(names) == [["na3ps4"], ["na3ps4-high", "(of na3ps4)"], ["na4p2s6"]]
 
 
 def test_without_any_window_there_is_no_picture(basis):
